@@ -1,0 +1,1 @@
+"""Command line: read, call, write; no physics."""

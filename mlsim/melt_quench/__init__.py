@@ -1,0 +1,1 @@
+"""Melt-quench: packing, schedule, dynamics, checkpoints."""

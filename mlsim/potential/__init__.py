@@ -1,0 +1,1 @@
+"""Potentials: the only importer of torch and mace."""

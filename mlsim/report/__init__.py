@@ -1,0 +1,1 @@
+"""Figures and the report page: the only importer of matplotlib, plotly and jinja2."""

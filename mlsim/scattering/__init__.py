@@ -1,0 +1,1 @@
+"""Total scattering of a glass: partials, weights, S(Q) and G_PDF(r)."""

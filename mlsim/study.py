@@ -1,0 +1,1 @@
+"""One study: its settings and its stages."""

@@ -1,0 +1,1 @@
+"""Topology of a mixed-anion glass: coordination, links, anion surroundings."""

@@ -1,0 +1,89 @@
+"""Trajectory: positions of the same atoms at equal time steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsim.errors import DataError
+
+__all__ = ["Trajectory"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Positions of the same atoms at equal time steps; arrays are read-only.
+
+    Attributes
+    ----------
+    positions
+        Unwrapped, Å, shape (frame, atom, 3): no atom jumps by a cell vector between frames
+        (`mlsim.geometry.unwrapped` makes them so).
+    cell
+        Å, rows are the vectors; shape (3, 3), or (frame, 3, 3) when the cell changes.
+    elements
+        Chemical symbols, one per atom.
+    interval_ps
+        Time from one frame to the next, ps.
+    temperature_K
+        Temperature that the thermostat held, K; None when unknown.
+    """
+
+    positions: NDArray[np.floating]
+    cell: NDArray[np.float64]
+    elements: tuple[str, ...]
+    interval_ps: float
+    temperature_K: float | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        positions = np.asarray(self.positions)
+        cell = np.asarray(self.cell, dtype=float)
+        if positions.ndim != 3 or positions.shape[2] != 3:
+            raise DataError(f"trajectory: positions of shape {positions.shape}, expected (frame, atom, 3)")
+        if positions.shape[1] != len(self.elements):
+            raise DataError(f"trajectory: {positions.shape[1]} atoms but {len(self.elements)} elements")
+        if cell.shape not in ((3, 3), (len(positions), 3, 3)):
+            raise DataError(f"trajectory: cell of shape {cell.shape}, expected (3, 3) or ({len(positions)}, 3, 3)")
+        if not self.interval_ps > 0:
+            raise DataError(f"trajectory: interval of {self.interval_ps} ps, expected a positive time")
+        if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
+            raise DataError("trajectory: positions or cell hold values that are not finite")
+        for name, array in (("positions", positions), ("cell", cell)):
+            view = array.view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+        object.__setattr__(self, "elements", tuple(self.elements))
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return int(self.positions.shape[0])
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return int(self.positions.shape[1])
+
+    @property
+    def duration_ps(self) -> float:
+        """Time from the first frame to the last, ps."""
+        return (self.n_frames - 1) * self.interval_ps
+
+    @property
+    def mean_volume(self) -> float:
+        """Volume of the cell averaged over frames, Å3."""
+        return float(np.mean(np.abs(np.linalg.det(self.cell))))
+
+    def atoms_of(self, element: str) -> NDArray[np.intp]:
+        """Return the indices of the atoms of one element, shape (atom of that element,)."""
+        found = np.flatnonzero(np.array(self.elements) == element)
+        if not len(found):
+            raise DataError(f"trajectory: holds no {element}; it has {', '.join(sorted(set(self.elements)))}")
+        return found
+
+    def between(self, start: int, stop: int) -> Trajectory:
+        """Return the frames `start` to `stop` (exclusive) as a trajectory."""
+        cell = self.cell if self.cell.ndim == 2 else self.cell[start:stop]
+        return Trajectory(self.positions[start:stop], cell, self.elements, self.interval_ps, self.temperature_K)

@@ -1,0 +1,1 @@
+"""Ion transport: displacement, diffusivity, conductivity, Arrhenius."""
