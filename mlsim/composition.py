@@ -87,9 +87,8 @@ class Composition:
                 raise SettingsError(f"formula '{formula}': amount of {element} is 0; leave the element out")
             amounts[element] = amounts.get(element, Fraction(0)) + amount.limit_denominator(_LARGEST_DENOMINATOR)
         if not amounts or end != len(text):
-            raise SettingsError(
-                f"formula '{formula}': cannot read it from character {end + 1}; expected symbols and amounts such as Li3ZrCl4O1.5"
-            )
+            where = f"formula '{formula}': cannot read it from character {end + 1}"
+            raise SettingsError(f"{where}; expected symbols and amounts such as Li3ZrCl4O1.5")
         return cls(MappingProxyType(amounts))
 
     @classmethod

@@ -90,9 +90,8 @@ class Curve:
         """Return the points with low <= x <= high."""
         inside = (self.x >= low) & (self.x <= high)
         if not inside.any():
-            raise DataError(
-                f"curve {self.quantity}: no point between {low:g} and {high:g}; it spans {self.x[0]:g} to {self.x[-1]:g}"
-            )
+            span = f"it spans {self.x[0]:g} to {self.x[-1]:g}"
+            raise DataError(f"curve {self.quantity}: no point between {low:g} and {high:g}; {span}")
         sigma = None if self.sigma is None else self.sigma[inside]
         return Curve(self.quantity, self.x[inside], self.y[inside], sigma)
 
