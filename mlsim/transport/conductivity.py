@@ -1,0 +1,157 @@
+"""Ionic conductivity from diffusivities, and the Haven ratio.
+
+=====================  ====================================================================================
+Nernst–Einstein        sigma = n z² e² D / (k_B T), D of single ions: as if they moved independently
+Einstein (collective)  sigma = n z² e² D_sigma / (k_B T), D_sigma from the displacement of all charge: exact
+Haven ratio            H = D / D_sigma; below 1 where ions push each other along
+=====================  ====================================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlsim.curve import Estimate
+from mlsim.errors import DataError
+from mlsim.trajectory import Trajectory
+from mlsim.transport.diffusion import (
+    HOP_LENGTH_A,
+    Diffusion,
+    common_lags,
+    diffusivity,
+    pool,
+    slope_estimate,
+)
+from mlsim.transport.displacement import Drift, charge_displacement
+from mlsim.units import BOLTZMANN_EV_PER_K, CM2_S_PER_A2_PS, MS_CM_PER_S_M, S_M_PER_E2_EV_A_PS
+
+__all__ = [
+    "carriers_per_A3",
+    "charge_diffusivity",
+    "conductivity",
+    "conductivity_nernst_einstein",
+    "haven_ratio",
+]
+
+
+def conductivity_nernst_einstein(
+    diffusivity_cm2_s: float, temperature_K: float, carriers_per_A3: float, charge: float = 1
+) -> float:
+    """Return sigma = n z² e² D / (k_B T) in mS/cm.
+
+    Parameters
+    ----------
+    diffusivity_cm2_s
+        Of single ions (Nernst–Einstein), or of the charge (then sigma is exact), cm²/s.
+    temperature_K
+        K.
+    carriers_per_A3
+        Number density of the ions, 1/Å3.
+    charge
+        Charge of an ion, e.
+
+    Examples
+    --------
+    >>> round(conductivity_nernst_einstein(1e-8, 298.15, 0.013), 4)
+    0.8107
+    """
+    for name, value in (("temperature_K", temperature_K), ("carriers_per_A3", carriers_per_A3)):
+        if not (math.isfinite(value) and value > 0):
+            raise DataError(f"conductivity: {name} = {value}, expected a positive number")
+    per_volume = carriers_per_A3 * charge**2 * diffusivity_cm2_s / CM2_S_PER_A2_PS  # e²/(Å ps)
+    return per_volume / (BOLTZMANN_EV_PER_K * temperature_K) * S_M_PER_E2_EV_A_PS * MS_CM_PER_S_M
+
+
+def conductivity(diffusion: Diffusion, carriers_per_A3: float, charge: float = 1) -> Estimate:
+    """Return the conductivity in mS/cm that belongs to a diffusivity, with its error.
+
+    By Nernst–Einstein for the diffusivity of an element, exact for that of the charge. Where the diffusivity is an
+    upper bound, so is this, without an error.
+    """
+    factor = conductivity_nernst_einstein(1.0, diffusion.temperature_K, carriers_per_A3, charge)
+    d = diffusion.diffusivity
+    error = None if d.standard_error is None else factor * d.standard_error
+    return Estimate(factor * d.value, error, d.n_independent, "mS/cm")
+
+
+def carriers_per_A3(trajectories: Sequence[Trajectory], element: str) -> float:
+    """Return the number density of an element, 1/Å3, at the mean volume of the trajectories."""
+    if not trajectories:
+        raise DataError("number density: no trajectories given")
+    return float(np.mean([len(t.atoms_of(element)) / t.mean_volume for t in trajectories]))
+
+
+def charge_diffusivity(
+    trajectories: Sequence[Trajectory],
+    element: str,
+    *,
+    drift: Drift = "auto",
+    temperature_K: float | None = None,
+    hop_length_A: float = HOP_LENGTH_A,
+    tracer: Diffusion | None = None,
+) -> Diffusion:
+    r"""Return the diffusivity D_sigma of the charge that the ions of one element carry together.
+
+    .. math:: D_\sigma = \lim_{t\to\infty} \frac{1}{6 N} \frac{d}{dt} \langle |\sum_i [u_i(t) - u_i(0)]|^2 \rangle
+
+    Parameters
+    ----------
+    trajectories, element, drift, temperature_K, hop_length_A
+        As for `diffusivity`.
+    tracer
+        Diffusivity of the single ions, if it is at hand; the window is taken from it.
+
+    Notes
+    -----
+    One trajectory holds one path of the charge: a single run gives D_sigma to 15–30 % at best. Pool glasses.
+    """
+    single = tracer if tracer is not None else _tracer(trajectories, element, drift, temperature_K, hop_length_A)
+    lags = common_lags(trajectories)
+    curves = [charge_displacement(t, element, drift=drift, lags=lags) for t in trajectories]
+    return slope_estimate(
+        curves,
+        pool(curves),
+        single.window,
+        single.reason,
+        temperature_K=single.temperature_K,
+        hop_length_A=hop_length_A,
+    )
+
+
+def haven_ratio(
+    trajectories: Sequence[Trajectory],
+    element: str,
+    *,
+    drift: Drift = "auto",
+    temperature_K: float | None = None,
+    hop_length_A: float = HOP_LENGTH_A,
+    tracer: Diffusion | None = None,
+) -> Estimate | None:
+    """Return H = D / D_sigma, or None where either is not a number but a bound.
+
+    Parameters
+    ----------
+    trajectories, element, drift, temperature_K, hop_length_A, tracer
+        As for `charge_diffusivity`.
+
+    Notes
+    -----
+    The relative errors of D and D_sigma are added in squares; nearly all of it is that of D_sigma.
+    """
+    single = tracer if tracer is not None else _tracer(trajectories, element, drift, temperature_K, hop_length_A)
+    together = charge_diffusivity(trajectories, element, drift=drift, hop_length_A=hop_length_A, tracer=single)
+    if not (single.diffusive and together.diffusive):
+        return None
+    d, d_sigma = single.diffusivity, together.diffusivity
+    relative = math.hypot((d.standard_error or 0.0) / d.value, (d_sigma.standard_error or 0.0) / d_sigma.value)
+    ratio = d.value / d_sigma.value
+    return Estimate(ratio, ratio * relative, d.n_independent, "1")
+
+
+def _tracer(
+    trajectories: Sequence[Trajectory], element: str, drift: Drift, temperature_K: float | None, hop_length_A: float
+) -> Diffusion:
+    return diffusivity(trajectories, element, drift=drift, temperature_K=temperature_K, hop_length_A=hop_length_A)

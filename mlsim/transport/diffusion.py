@@ -1,0 +1,244 @@
+"""Diffusivity of ions from independent glasses, with an error that holds, or an upper bound.
+
+D is the slope of the mean squared displacement over six in the window that `mlsim.transport.fit_window` finds on the
+mean over all glasses. Its error never comes from the scatter of correlated frames:
+
+- within a glass it is the spread of the slopes of single ions; where there are few ions (or one path of the charge)
+  it is the error that a random walk with hops of the given length would have,
+- over glasses it is the larger of that and the spread from glass to glass, over the square root of their number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsim.curve import Estimate
+from mlsim.errors import DataError
+from mlsim.trajectory import Trajectory
+from mlsim.transport.displacement import (
+    Drift,
+    MeanSquaredDisplacement,
+    lag_grid,
+    mean_squared_displacement,
+)
+from mlsim.transport.fit_window import FitWindow, diffusive_window, line_weights, relative_variance
+from mlsim.units import CM2_S_PER_A2_PS
+
+__all__ = ["HOP_LENGTH_A", "Diffusion", "common_lags", "diffusivity", "slope_estimate", "temperature_of"]
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
+HOP_LENGTH_A = 2.5
+"""Distance between neighbouring sites of Li in chlorides and oxychlorides, Å."""
+
+_ENOUGH_IONS = 8
+_ONE_SIDED_95 = 1.645
+_RULE_OF_THREE = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Diffusion:
+    """Diffusivity at one temperature.
+
+    Attributes
+    ----------
+    label
+        What moves: "Li", or "charge of Li".
+    temperature_K
+        Temperature, K.
+    diffusivity
+        D, cm²/s. Where `diffusive` is false its value is the upper bound and it has no standard error.
+    diffusive
+        True if the trajectories are long enough for D to be a number.
+    upper_bound_cm2_s
+        95 % upper bound of D where `diffusive` is false, cm²/s; None where it is true, and where displacements grow
+        faster than diffusion (a drift), which bounds nothing.
+    window
+        Where the line was fitted; None where `diffusive` is false.
+    reason
+        One sentence: the window, or why there is none.
+    per_glass_cm2_s, per_glass_error_cm2_s
+        D and its error within each glass, cm²/s; empty where `diffusive` is false.
+    msd
+        Mean squared displacement, walkers of all glasses together.
+    """
+
+    label: str
+    temperature_K: float
+    diffusivity: Estimate
+    diffusive: bool
+    upper_bound_cm2_s: float | None
+    window: FitWindow | None
+    reason: str
+    per_glass_cm2_s: tuple[float, ...]
+    per_glass_error_cm2_s: tuple[float, ...]
+    msd: MeanSquaredDisplacement
+
+    @property
+    def drift(self) -> str:
+        """The reference of the displacements: "framework", "cell" or "none"."""
+        return self.msd.drift
+
+
+def diffusivity(
+    trajectories: Sequence[Trajectory],
+    element: str,
+    *,
+    drift: Drift = "auto",
+    temperature_K: float | None = None,
+    hop_length_A: float = HOP_LENGTH_A,
+) -> Diffusion:
+    r"""Return the tracer diffusivity of an element at one temperature.
+
+    .. math:: D = \lim_{t\to\infty} \frac{1}{6} \frac{d}{dt} \langle |u_i(t) - u_i(0)|^2 \rangle
+
+    Parameters
+    ----------
+    trajectories
+        Independent glasses (or runs) at one temperature, with equal time steps and atoms. One is enough.
+    element
+        Chemical symbol of the ions.
+    drift
+        Reference of the displacement, see `mlsim.transport.displacement`.
+    temperature_K
+        Temperature, K; by default that of the trajectories.
+    hop_length_A
+        Distance between neighbouring sites, Å; only the fit window and the error of few ions depend on it.
+
+    Returns
+    -------
+    Diffusion
+        With the fit window, or an upper bound where nothing diffuses yet.
+
+    Notes
+    -----
+    Assumes equilibrium: cut the start of the trajectories first. No finite-size correction.
+    """
+    temperature = temperature_of(trajectories, temperature_K)
+    lags = common_lags(trajectories)
+    curves = [mean_squared_displacement(t, element, drift=drift, lags=lags) for t in trajectories]
+    pooled = pool(curves)
+    window, reason = diffusive_window(pooled, hop_length_A=hop_length_A)
+    return slope_estimate(curves, pooled, window, reason, temperature_K=temperature, hop_length_A=hop_length_A)
+
+
+def slope_estimate(
+    curves: Sequence[MeanSquaredDisplacement],
+    pooled: MeanSquaredDisplacement,
+    window: FitWindow | None,
+    reason: str,
+    *,
+    temperature_K: float,
+    hop_length_A: float,
+) -> Diffusion:
+    """Return D from the displacements of each glass in a given window, or an upper bound without a window."""
+    if window is None:
+        return _upper_bound(curves, pooled, reason, temperature_K, hop_length_A)
+    fits = [_slope(curve, window, hop_length_A) for curve in curves]
+    values = np.array([value for value, _ in fits]) * CM2_S_PER_A2_PS
+    errors = np.array([error for _, error in fits]) * CM2_S_PER_A2_PS
+    n = len(values)
+    between = float(values.var(ddof=1)) if n > 1 else 0.0
+    error = math.sqrt(max(between, float(np.mean(errors**2))) / n)
+    estimate = Estimate(float(values.mean()), error, n, "cm2/s")
+    if estimate.value <= 0:
+        return _upper_bound(
+            curves, pooled, f"not diffusive: slope {estimate} is not positive", temperature_K, hop_length_A
+        )
+    per_glass, per_error = tuple(float(v) for v in values), tuple(float(e) for e in errors)
+    return Diffusion(pooled.label, temperature_K, estimate, True, None, window, reason, per_glass, per_error, pooled)
+
+
+def common_lags(trajectories: Sequence[Trajectory]) -> Ints:
+    """Return lags, in frames, that suit the shortest of several trajectories with equal time steps and atoms."""
+    if not trajectories:
+        raise DataError("diffusivity: no trajectories given")
+    first = trajectories[0]
+    for other in trajectories[1:]:
+        if not math.isclose(other.interval_ps, first.interval_ps, rel_tol=1e-6):
+            raise DataError(
+                f"diffusivity: time steps of {first.interval_ps:g} and {other.interval_ps:g} ps; "
+                "read the trajectories with strides that make them equal"
+            )
+    return lag_grid(min(t.n_frames for t in trajectories))
+
+
+def temperature_of(trajectories: Sequence[Trajectory], given_K: float | None) -> float:
+    """Return the one temperature of the trajectories, K, or the given one."""
+    if given_K is not None:
+        if not (math.isfinite(given_K) and given_K > 0):
+            raise DataError(f"diffusivity: temperature of {given_K} K, expected a positive number")
+        return float(given_K)
+    known = sorted({t.temperature_K for t in trajectories if t.temperature_K is not None})
+    if not known:
+        raise DataError("diffusivity: the trajectories do not say their temperature; give temperature_K")
+    if len(known) > 1:
+        listed = ", ".join(f"{t:g}" for t in known)
+        raise DataError(f"diffusivity: trajectories at {listed} K; give those of one temperature at a time")
+    return known[0]
+
+
+def pool(curves: Sequence[MeanSquaredDisplacement]) -> MeanSquaredDisplacement:
+    """Return the walkers of several glasses, at the same lags, as one."""
+    walkers = np.concatenate([c.per_walker_A2 for c in curves])
+    return replace(curves[0], per_walker_A2=walkers, n_frames=min(c.n_frames for c in curves))
+
+
+def _slope(curve: MeanSquaredDisplacement, window: FitWindow, hop_length_A: float) -> tuple[float, float]:
+    """D of one glass and its error within the glass, Å²/ps."""
+    inside = window.holds(curve.lag_ps)
+    lags = curve.lag_frames[inside]
+    weights = line_weights(lags, curve.n_frames)
+    walkers = curve.per_walker_A2[:, inside] @ weights / (6.0 * curve.interval_ps)
+    n = len(walkers)
+    value = float(walkers.mean())
+    spread = float(walkers.std(ddof=1)) / math.sqrt(n) if n > 1 else 0.0
+    if n >= _ENOUGH_IONS:
+        return value, spread
+    hops = 6.0 * abs(value) * curve.n_ions * curve.n_frames * curve.interval_ps / hop_length_A**2
+    relative = relative_variance(weights, lags, curve.n_frames) / n + 1.0 / max(hops, 1.0)
+    return value, max(spread, abs(value) * math.sqrt(relative))
+
+
+def _upper_bound(
+    curves: Sequence[MeanSquaredDisplacement],
+    pooled: MeanSquaredDisplacement,
+    reason: str,
+    temperature_K: float,
+    hop_length_A: float,
+) -> Diffusion:
+    """Bound D by MSD/(6 t) at the longest lag, with its error, and by what ions that never hop would leave unseen."""
+    lag, msd = pooled.lag_ps[-1], pooled.msd_A2
+    n_walkers = len(pooled.per_walker_A2)
+    relative = relative_variance(np.array([1.0 / pooled.lag_frames[-1]]), pooled.lag_frames[-1:], pooled.n_frames)
+    sigma = msd[-1] * math.sqrt(relative / n_walkers)
+    if pooled.sigma_A2 is not None:
+        sigma = max(sigma, pooled.sigma_A2[-1])
+    glass_means = [c.msd_A2[-1] for c in curves]
+    if len(curves) > 1:
+        sigma = max(sigma, float(np.std(glass_means, ddof=1)) / math.sqrt(len(curves)))
+    observed = sum(c.n_ions * c.n_frames * c.interval_ps for c in curves)
+    unseen = _RULE_OF_THREE * hop_length_A**2 / observed
+    bound = max((msd[-1] + _ONE_SIDED_95 * sigma) / lag, unseen) / 6.0 * CM2_S_PER_A2_PS
+    half = int(np.searchsorted(pooled.lag_ps, lag / 2))
+    faster = msd[half] > 0 and math.log(msd[-1] / msd[half]) > 1.3 * math.log(lag / pooled.lag_ps[half])
+    estimate = Estimate(float(bound), None, len(curves), "cm2/s")
+    return Diffusion(
+        pooled.label,
+        temperature_K,
+        estimate,
+        False,
+        None if faster else float(bound),
+        None,
+        reason + ("; displacements grow faster than diffusion, look for a drift" if faster else ""),
+        (),
+        (),
+        pooled,
+    )

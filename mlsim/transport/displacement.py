@@ -1,0 +1,301 @@
+"""Mean squared displacement of single ions, and of the charge that they carry together.
+
+Positions are those of `Trajectory`: unwrapped, in any cell. Where the cell changes with time (NPT), an ion at the
+fractional position s(t) is followed at u(t) = s(t) <h>, with <h> the mean cell: the breathing of the box, which would
+add a spurious displacement proportional to the distance from the origin, drops out
+(problem and other remedies: doi:10.1021/acs.jctc.3c00308).
+
+A thermostat with random forces lets the whole cell drift (diffusivity kT/(M γ), about 1e-6 cm²/s for a hundred
+atoms), so displacements are taken against a reference that is written into the result:
+
+=============  ======================================================================================
+`"framework"`  centre of mass of all atoms but the element in question: what an electrode sees
+`"cell"`       centre of mass of all atoms
+`"none"`       no reference: positions as given
+`"auto"`       the framework where there is one, else none (a trajectory that holds only the element)
+=============  ======================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from ase.data import atomic_masses, atomic_numbers
+from numpy.typing import NDArray
+from scipy import fft
+
+from mlsim.errors import DataError, SettingsError, did_you_mean
+from mlsim.trajectory import Trajectory
+
+__all__ = ["Drift", "MeanSquaredDisplacement", "charge_displacement", "lag_grid", "mean_squared_displacement"]
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+Drift = Literal["auto", "framework", "cell", "none"]
+
+_DRIFTS = ("auto", "framework", "cell", "none")
+_CHUNK_BYTES = 32e6
+_FEWEST_FRAMES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class MeanSquaredDisplacement:
+    """Mean squared displacement over all time origins, against lag; arrays are read-only.
+
+    Attributes
+    ----------
+    lag_ps
+        Lags, ps, shape (lag,); all of them for short trajectories, spaced evenly in their logarithm for long ones.
+    per_walker_A2
+        Mean over time origins, Å², shape (walker, lag). A walker is one ion; or, for the displacement of charge,
+        one whole trajectory, divided by `n_ions` so that uncorrelated ions give the same curve as the tracer.
+    n_ions
+        Ions in one trajectory.
+    interval_ps
+        Time between frames, ps.
+    n_frames
+        Frames of the trajectory (of the shortest, when several are pooled).
+    drift
+        The reference that was taken: "framework", "cell" or "none".
+    label
+        What moves, for tables and plots: "Li", or "charge of Li".
+    """
+
+    lag_ps: Floats
+    per_walker_A2: Floats
+    n_ions: int
+    interval_ps: float
+    n_frames: int
+    drift: str
+    label: str
+
+    def __post_init__(self) -> None:
+        for name in ("lag_ps", "per_walker_A2"):
+            view = np.asarray(getattr(self, name), dtype=float).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+
+    @property
+    def msd_A2(self) -> Floats:
+        """Mean over walkers, Å², shape (lag,); tends to 6 D t."""
+        return np.asarray(self.per_walker_A2.mean(axis=0))
+
+    @property
+    def sigma_A2(self) -> Floats | None:
+        """Standard error of the mean over walkers, Å², shape (lag,); None for a single walker."""
+        n = len(self.per_walker_A2)
+        return np.asarray(self.per_walker_A2.std(axis=0, ddof=1) / np.sqrt(n)) if n > 1 else None
+
+    @property
+    def lag_frames(self) -> Ints:
+        """Lags counted in frames, shape (lag,)."""
+        return np.rint(self.lag_ps / self.interval_ps).astype(np.int64)
+
+
+def mean_squared_displacement(
+    trajectory: Trajectory, element: str, *, drift: Drift = "auto", lags: NDArray[np.integer] | None = None
+) -> MeanSquaredDisplacement:
+    r"""Return the mean squared displacement of the ions of one element.
+
+    .. math:: \mathrm{MSD}_i(t) = \langle |u_i(t_0 + t) - u_i(t_0)|^2 \rangle_{t_0}
+
+    Parameters
+    ----------
+    trajectory
+        Unwrapped positions; the cell may change with time.
+    element
+        Chemical symbol of the ions.
+    drift
+        Reference of the displacement, see the table at the top of this module.
+    lags
+        Lags in frames, ascending; by default `lag_grid` up to half of the trajectory.
+
+    Returns
+    -------
+    MeanSquaredDisplacement
+        One walker per ion.
+
+    Raises
+    ------
+    DataError
+        If the element is missing, frames are too few or the reference has no atoms.
+
+    Notes
+    -----
+    By FFT (doi:10.1051/sfn/201112010), time n log n; ions are taken in chunks of some 30 MB. Taking off the drift
+    of N ions of equal mass that carry all the mass lowers their MSD by 1/N.
+    """
+    grid = _checked_lags(trajectory, lags)
+    ions = trajectory.atoms_of(element)
+    reference = _resolved(trajectory, drift, {element})
+    shift = _drift_path(trajectory, reference, {element})
+    per_ion = np.empty((len(ions), len(grid)))
+    done = 0
+    for chunk in _atom_chunks(trajectory, ions):
+        paths = _paths(trajectory, chunk)
+        if shift is not None:
+            paths -= shift
+        per_ion[done : done + len(chunk)] = _squared_displacements(paths, grid)
+        done += len(chunk)
+    return MeanSquaredDisplacement(
+        np.asarray(grid * trajectory.interval_ps, dtype=float),
+        per_ion,
+        len(ions),
+        trajectory.interval_ps,
+        trajectory.n_frames,
+        reference,
+        element,
+    )
+
+
+def charge_displacement(
+    trajectory: Trajectory,
+    charges: Mapping[str, float] | str,
+    *,
+    drift: Drift = "auto",
+    lags: NDArray[np.integer] | None = None,
+) -> MeanSquaredDisplacement:
+    r"""Return the mean squared displacement of the charge that all ions carry together.
+
+    .. math:: \langle |\sum_i z_i [u_i(t_0 + t) - u_i(t_0)]|^2 \rangle_{t_0} / \sum_i z_i^2
+
+    Its slope is 6 D_sigma; for ions that move independently it is the mean squared displacement of one ion.
+
+    Parameters
+    ----------
+    trajectory
+        Unwrapped positions; the cell may change with time.
+    charges
+        Charge of each element that carries current, e; one symbol means charge 1 on that element alone. If all
+        elements of a neutral cell are given, the choice of `drift` does not matter.
+    drift
+        Reference of the displacement; "framework" is all elements that are not in `charges`.
+    lags
+        Lags in frames, ascending; by default `lag_grid` up to half of the trajectory.
+
+    Returns
+    -------
+    MeanSquaredDisplacement
+        A single walker: one trajectory holds one path of the charge, so its curve is far noisier than the tracer's.
+    """
+    carried = {charges: 1.0} if isinstance(charges, str) else dict(charges)
+    if not carried or any(z == 0 for z in carried.values()):
+        raise SettingsError(f"charge displacement: expected a charge other than 0 for each element, got {carried}")
+    grid = _checked_lags(trajectory, lags)
+    reference = _resolved(trajectory, drift, carried)
+    ions = np.concatenate([trajectory.atoms_of(element) for element in carried])
+    charge = np.array([carried[trajectory.elements[i]] for i in ions])
+    path = _weighted_path(trajectory, ions, charge)
+    shift = _drift_path(trajectory, reference, carried)
+    if shift is not None:
+        path -= charge.sum() * shift
+    squared = _squared_displacements(path[None], grid) / np.square(charge).sum()
+    return MeanSquaredDisplacement(
+        np.asarray(grid * trajectory.interval_ps, dtype=float),
+        squared,
+        len(ions),
+        trajectory.interval_ps,
+        trajectory.n_frames,
+        reference,
+        f"charge of {', '.join(carried)}",
+    )
+
+
+def lag_grid(n_frames: int, *, longest: int | None = None, n_lags: int = 200) -> Ints:
+    """Return at most `n_lags` lags in frames, from 1 to half of the frames, evenly spaced in their logarithm.
+
+    Examples
+    --------
+    >>> lag_grid(12)
+    array([1, 2, 3, 4, 5])
+    >>> len(lag_grid(20000)), int(lag_grid(20000)[-1])
+    (154, 9999)
+    """
+    last = (n_frames - 1) // 2 if longest is None else longest
+    if n_frames < _FEWEST_FRAMES or not 1 <= last < n_frames:
+        raise DataError(f"mean squared displacement: {n_frames} frames are too few, at least {_FEWEST_FRAMES} needed")
+    if last <= n_lags:
+        return np.arange(1, last + 1)
+    return np.unique(np.rint(np.geomspace(1, last, n_lags)).astype(np.int64))
+
+
+def _checked_lags(trajectory: Trajectory, lags: NDArray[np.integer] | None) -> Ints:
+    if lags is None:
+        return lag_grid(trajectory.n_frames)
+    grid = np.asarray(lags, dtype=np.int64)
+    if grid.ndim != 1 or not len(grid) or grid[0] < 0 or (np.diff(grid) <= 0).any():
+        raise DataError("mean squared displacement: lags must be ascending numbers of frames from 0 on")
+    if grid[-1] >= trajectory.n_frames:
+        raise DataError(
+            f"mean squared displacement: lag of {grid[-1]} frames in a trajectory of {trajectory.n_frames}; "
+            "take shorter lags"
+        )
+    return grid
+
+
+def _resolved(trajectory: Trajectory, drift: str, mobile: Collection[str]) -> str:
+    """Return the reference that `drift` means here."""
+    if drift not in _DRIFTS:
+        raise SettingsError(f"drift: unknown choice '{drift}'; {did_you_mean(str(drift), _DRIFTS)}")
+    has_framework = not set(trajectory.elements) <= set(mobile)
+    if drift == "framework" and not has_framework:
+        names = ", ".join(sorted(mobile))
+        raise DataError(f"drift: the trajectory holds nothing but {names}, so no framework; take 'cell' or 'none'")
+    if drift == "auto":
+        return "framework" if has_framework else "none"
+    return drift
+
+
+def _drift_path(trajectory: Trajectory, reference: str, mobile: Collection[str]) -> Floats | None:
+    """Path of the centre of mass that displacements are taken against, Å, shape (frame, 3)."""
+    if reference == "none":
+        return None
+    kept = [i for i, e in enumerate(trajectory.elements) if reference == "cell" or e not in mobile]
+    masses = np.array([atomic_masses[atomic_numbers[trajectory.elements[i]]] for i in kept])
+    return _weighted_path(trajectory, np.array(kept), masses / masses.sum())
+
+
+def _weighted_path(trajectory: Trajectory, atoms: NDArray[np.integer], weights: Floats) -> Floats:
+    """Sum of weight times displacement since the first frame, Å, shape (frame, 3)."""
+    total = np.zeros((trajectory.n_frames, 3))
+    done = 0
+    for chunk in _atom_chunks(trajectory, atoms):
+        total += np.einsum("a,afx->fx", weights[done : done + len(chunk)], _paths(trajectory, chunk))
+        done += len(chunk)
+    return total
+
+
+def _atom_chunks(trajectory: Trajectory, atoms: NDArray[np.integer]) -> Iterator[NDArray[np.integer]]:
+    per_atom = trajectory.n_frames * 3 * 8 * 5  # path, padded path and spectrum
+    size = max(1, int(_CHUNK_BYTES / per_atom))
+    for start in range(0, len(atoms), size):
+        yield atoms[start : start + size]
+
+
+def _paths(trajectory: Trajectory, atoms: NDArray[np.integer]) -> Floats:
+    """Displacement since the first frame at the mean cell, Å, shape (atom, frame, 3)."""
+    paths = np.array(trajectory.positions[:, atoms], dtype=float).transpose(1, 0, 2)
+    if trajectory.cell.ndim == 3:
+        to_mean_cell = np.linalg.solve(trajectory.cell, trajectory.cell.mean(axis=0)[None])
+        paths = np.einsum("afx,fxy->afy", paths, to_mean_cell)
+    return np.asarray(paths - paths[:, :1])
+
+
+def _squared_displacements(paths: Floats, lags: Ints) -> Floats:
+    """Mean squared displacement of each path at each lag, from shape (walker, frame, 3) to (walker, lag).
+
+    sum |u(t0 + t) - u(t0)|² = sum |u(t0 + t)|² + sum |u(t0)|² - 2 sum u(t0 + t) u(t0); the last by FFT.
+    """
+    n_frames = paths.shape[1]
+    centred = (paths - paths.mean(axis=1, keepdims=True)).transpose(0, 2, 1)
+    length = fft.next_fast_len(n_frames + int(lags[-1]), real=True)
+    spectrum = fft.rfft(centred, n=length, axis=-1)
+    power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1)
+    products = fft.irfft(power, n=length, axis=-1)[:, lags]
+    squares = np.zeros((len(paths), n_frames + 1))
+    np.cumsum((centred**2).sum(axis=1), axis=-1, out=squares[:, 1:])
+    sums = squares[:, n_frames - lags] + squares[:, -1:] - squares[:, lags]
+    return np.asarray(np.maximum(sums - 2.0 * products, 0.0) / (n_frames - lags))

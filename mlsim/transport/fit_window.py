@@ -1,0 +1,155 @@
+"""Where a mean squared displacement is a straight line, and the best straight line through it.
+
+The rule, the same for every trajectory. The window starts at the shortest lag t at which
+
+1. the mean squared displacement is at least half a hop length squared: every other ion has hopped, and
+2. it grows as t^b with |b - 1| <= 0.15 between t and 4 t (or half of the trajectory, if that is sooner);
+
+it ends at 4 t or half of the trajectory. Points of the curve at neighbouring lags are strongly correlated, because
+they come from the same steps; the line takes their covariance for a Brownian walk into account (generalised least
+squares), so that adding longer, noisier lags does no harm. The line has an intercept, so that the rattling of ions
+in their cages does not count as diffusion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsim.transport.displacement import MeanSquaredDisplacement
+
+__all__ = ["FitWindow", "diffusive_window", "line_weights", "relative_variance"]
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
+SLOPE_TOLERANCE = 0.15
+_SPAN = 4.0
+_MOST_LAGS = 25
+_FEWEST_LAGS = 3
+
+
+@dataclass(frozen=True)
+class FitWindow:
+    """Lags between which the straight line is fitted.
+
+    Attributes
+    ----------
+    start_ps, stop_ps
+        First and last lag, ps.
+    log_slope
+        Exponent b of MSD ~ t^b between them.
+    start_msd_A2
+        Mean squared displacement at the first lag, Å².
+    """
+
+    start_ps: float
+    stop_ps: float
+    log_slope: float
+    start_msd_A2: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.start_ps:.3g} to {self.stop_ps:.3g} ps (MSD ~ t^{self.log_slope:.2f}, "
+            f"from {self.start_msd_A2:.3g} Å²)"
+        )
+
+    def holds(self, lag_ps: Floats) -> NDArray[np.bool_]:
+        """True for the lags inside, shape (lag,)."""
+        slack = 1e-9 * self.stop_ps
+        return np.asarray((lag_ps >= self.start_ps - slack) & (lag_ps <= self.stop_ps + slack))
+
+
+def diffusive_window(msd: MeanSquaredDisplacement, *, hop_length_A: float) -> tuple[FitWindow | None, str]:
+    """Return the fit window that the rule gives, or None, and a sentence that says which or why not.
+
+    Parameters
+    ----------
+    msd
+        Mean squared displacement, over ions and glasses.
+    hop_length_A
+        Distance between neighbouring sites of the ion, Å.
+    """
+    lag, curve = msd.lag_ps, msd.msd_A2
+    wanted = 0.5 * hop_length_A**2
+    far = curve >= wanted
+    for start in np.flatnonzero(far):
+        stop = min(_SPAN * lag[start], lag[-1])
+        inside = (lag >= lag[start]) & (lag <= stop * (1 + 1e-9))
+        if stop < 2 * lag[start] * (1 - 1e-9) or inside.sum() < _FEWEST_LAGS:
+            break
+        slope = _log_slope(lag[inside], curve[inside])
+        if abs(slope - 1) <= SLOPE_TOLERANCE:
+            window = FitWindow(float(lag[start]), float(lag[inside][-1]), slope, float(curve[start]))
+            return window, f"diffusive: fitted from {window}"
+    if not far.any() or 2 * lag[far][0] > lag[-1]:
+        return None, (
+            f"not diffusive: MSD is {curve[-1]:.3g} Å² at {lag[-1]:.3g} ps, half a hop length squared is "
+            f"{wanted:.3g} Å² and must be passed by {lag[-1] / 2:.3g} ps; run longer or hotter"
+        )
+    last = (lag >= lag[-1] / 2) & (curve > 0)
+    slope = _log_slope(lag[last], curve[last]) if last.sum() > 1 else float("nan")
+    return None, f"not diffusive: MSD ~ t^{slope:.2f} up to {lag[-1]:.3g} ps, expected t^1; run longer"
+
+
+def line_weights(lags: Ints, n_frames: int) -> Floats:
+    """Return the weights w whose sum with the mean squared displacements is the slope per frame of the line.
+
+    The line is fitted with the covariance that a Brownian walk of `n_frames` frames has at these lags. The weights
+    sum to zero (an offset does not matter), and sum w_k lag_k = 1.
+
+    Parameters
+    ----------
+    lags
+        Frames, ascending, at least two, shape (lag,).
+    n_frames
+        Frames of the trajectory.
+    """
+    kept = lags[np.unique(np.linspace(0, len(lags) - 1, min(len(lags), _MOST_LAGS)).round().astype(int))]
+    scale = float(kept[-1])
+    inverse = np.linalg.pinv(_brownian_covariance(tuple(int(n) for n in kept), n_frames), rcond=1e-10, hermitian=True)
+    design = np.stack([np.ones(len(kept)), kept / scale], axis=1)
+    solved = np.linalg.solve(design.T @ inverse @ design, design.T @ inverse)[1] / scale
+    weights = np.zeros(len(lags))
+    weights[np.searchsorted(lags, kept)] = solved
+    return weights
+
+
+def relative_variance(weights: Floats, lags: Ints, n_frames: int) -> float:
+    """Return the variance of a diffusivity divided by its square, for one Brownian walker in three dimensions.
+
+    The diffusivity is sum w_k MSD(lag_k) / 6 with weights such as those of `line_weights`.
+    """
+    used = weights != 0
+    covariance = _brownian_covariance(tuple(int(n) for n in lags[used]), n_frames)
+    return float(weights[used] @ covariance @ weights[used] / 3.0)
+
+
+@lru_cache(maxsize=64)
+def _brownian_covariance(lags: tuple[int, ...], n_frames: int) -> Floats:
+    """Covariance of the time-averaged squared displacements of a one-dimensional walk with unit steps.
+
+    Two displacements that share v steps have covariance v, so their squares have 2 v²; this is summed over all
+    pairs of time origins.
+    """
+    size = len(lags)
+    covariance = np.empty((size, size))
+    for a, short in enumerate(lags):
+        for b, long in enumerate(lags[a:], start=a):
+            offset = np.arange(1 - long, short)
+            shared = np.minimum(short, offset + long) - np.maximum(0, offset)
+            last = np.minimum(n_frames - short, n_frames - long - offset)
+            pairs = np.maximum(last - np.maximum(0, -offset), 0)
+            total = 2.0 * (pairs * shared.astype(float) ** 2).sum()
+            covariance[a, b] = covariance[b, a] = total / ((n_frames - short) * (n_frames - long))
+    return covariance
+
+
+def _log_slope(lag: Floats, curve: Floats) -> float:
+    if (curve <= 0).any():
+        return float("nan")
+    return float(np.polyfit(np.log(lag), np.log(curve), 1)[0])
