@@ -118,6 +118,7 @@ def charge_diffusivity(
         single.reason,
         temperature_K=single.temperature_K,
         hop_length_A=hop_length_A,
+        usual_cm2_s=single.diffusivity.value,
     )
 
 

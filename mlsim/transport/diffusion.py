@@ -137,11 +137,17 @@ def slope_estimate(
     *,
     temperature_K: float,
     hop_length_A: float,
+    usual_cm2_s: float = 0.0,
 ) -> Diffusion:
-    """Return D from the displacements of each glass in a given window, or an upper bound without a window."""
+    """Return D from the displacements of each glass in a given window, or an upper bound without a window.
+
+    Where the error is that of a model walk it is taken for a diffusivity of at least `usual_cm2_s`, so that a walk
+    that happened to go slowly does not also claim a small error.
+    """
     if window is None:
         return _upper_bound(curves, pooled, reason, temperature_K, hop_length_A)
-    fits = [_slope(curve, window, hop_length_A) for curve in curves]
+    usual = usual_cm2_s / CM2_S_PER_A2_PS
+    fits = [_slope(curve, window, hop_length_A, usual) for curve in curves]
     values = np.array([value for value, _ in fits]) * CM2_S_PER_A2_PS
     errors = np.array([error for _, error in fits]) * CM2_S_PER_A2_PS
     n = len(values)
@@ -191,7 +197,7 @@ def pool(curves: Sequence[MeanSquaredDisplacement]) -> MeanSquaredDisplacement:
     return replace(curves[0], per_walker_A2=walkers, n_frames=min(c.n_frames for c in curves))
 
 
-def _slope(curve: MeanSquaredDisplacement, window: FitWindow, hop_length_A: float) -> tuple[float, float]:
+def _slope(curve: MeanSquaredDisplacement, window: FitWindow, hop_length_A: float, usual: float) -> tuple[float, float]:
     """D of one glass and its error within the glass, Å²/ps."""
     inside = window.holds(curve.lag_ps)
     lags = curve.lag_frames[inside]
@@ -202,9 +208,10 @@ def _slope(curve: MeanSquaredDisplacement, window: FitWindow, hop_length_A: floa
     spread = float(walkers.std(ddof=1)) / math.sqrt(n) if n > 1 else 0.0
     if n >= _ENOUGH_IONS:
         return value, spread
-    hops = 6.0 * abs(value) * curve.n_ions * curve.n_frames * curve.interval_ps / hop_length_A**2
+    expected = max(abs(value), usual)
+    hops = 6.0 * expected * curve.n_ions * curve.n_frames * curve.interval_ps / hop_length_A**2
     relative = relative_variance(weights, lags, curve.n_frames) / n + 1.0 / max(hops, 1.0)
-    return value, max(spread, abs(value) * math.sqrt(relative))
+    return value, max(spread, expected * math.sqrt(relative))
 
 
 def _upper_bound(

@@ -1,0 +1,260 @@
+"""Arrhenius fit of diffusivities, and what it says at other temperatures, with the uncertainty of going there.
+
+ln D(T) = ln D0 - Ea / (k_B T), a weighted line. Its uncertainty is kept as a sample of lines, drawn by Monte Carlo
+from the errors of the points, so that everything derived from it (Ea, D0, D and sigma at 298 K) has intervals of the
+right, skewed shape: an extrapolated conductivity is uncertain by a factor, not by plus or minus.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsim.curve import Estimate
+from mlsim.errors import DataError, NotConverged
+from mlsim.transport.conductivity import conductivity_nernst_einstein
+from mlsim.transport.diffusion import Diffusion
+from mlsim.units import BOLTZMANN_EV_PER_K
+
+__all__ = ["ROOM_TEMPERATURE_K", "ArrheniusFit", "Interval", "arrhenius"]
+
+Floats: TypeAlias = NDArray[np.float64]
+
+ROOM_TEMPERATURE_K = 298.0
+ONE_SIGMA = 0.6826894921370859
+_DRAWS = 20_000
+_LARGEST_LN = 700.0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Central interval that holds the value with probability `level`."""
+
+    low: float
+    high: float
+    level: float
+
+    @property
+    def half_width(self) -> float:
+        """Half of high minus low."""
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class ArrheniusFit:
+    """The line ln D = ln D0 - Ea / (k_B T) and the sample of lines that its errors allow.
+
+    Attributes
+    ----------
+    activation_energy
+        Ea, eV.
+    prefactor
+        D0, cm²/s; its standard error is half of the 68 % interval, which is very skewed.
+    temperatures_K, diffusivities_cm2_s
+        Points that were fitted, shape (point,).
+    relative_errors
+        Standard errors of ln D of the points, shape (point,).
+    error_scale
+        Factor by which the errors were enlarged because the points scatter about the line more than their errors
+        say: sqrt(chi²/(points - 2)), never below 1.
+    flags
+        Sentences about what was left out and what should make the reader careful; empty when all is well.
+    ln_prefactor
+        ln of D0 in cm²/s.
+    draws
+        ln D0 and Ea (eV) of the sampled lines, shape (draw, 2).
+    """
+
+    activation_energy: Estimate
+    prefactor: Estimate
+    temperatures_K: Floats
+    diffusivities_cm2_s: Floats
+    relative_errors: Floats
+    error_scale: float
+    flags: tuple[str, ...]
+    ln_prefactor: float
+    draws: Floats
+
+    def diffusivity_at(self, temperature_K: float) -> Estimate:
+        """Return D at a temperature, cm²/s; the standard error is half of the 68 % interval."""
+        interval = self.diffusivity_interval(temperature_K, ONE_SIGMA)
+        beta = _inverse_energy(temperature_K)
+        value = _exp(self.ln_prefactor - self.activation_energy.value * beta)
+        return Estimate(value, interval.half_width, self.activation_energy.n_independent, "cm2/s")
+
+    def diffusivity_interval(self, temperature_K: float, level: float = 0.95) -> Interval:
+        """Return the central interval of D at a temperature, cm²/s."""
+        ln_d = self.draws[:, 0] - self.draws[:, 1] * _inverse_energy(temperature_K)
+        low, high = _central(ln_d, level)
+        return Interval(_exp(low), _exp(high), level)
+
+    def conductivity_at(self, temperature_K: float, carriers_per_A3: float, charge: float = 1) -> Estimate:
+        """Return the Nernst–Einstein conductivity at a temperature, mS/cm; the error is half of the 68 % interval."""
+        factor = conductivity_nernst_einstein(1.0, temperature_K, carriers_per_A3, charge)
+        d = self.diffusivity_at(temperature_K)
+        return Estimate(factor * d.value, factor * (d.standard_error or 0.0), d.n_independent, "mS/cm")
+
+    def conductivity_interval(
+        self, temperature_K: float, carriers_per_A3: float, charge: float = 1, *, level: float = 0.95
+    ) -> Interval:
+        """Return the central interval of the Nernst–Einstein conductivity at a temperature, mS/cm."""
+        factor = conductivity_nernst_einstein(1.0, temperature_K, carriers_per_A3, charge)
+        d = self.diffusivity_interval(temperature_K, level)
+        return Interval(factor * d.low, factor * d.high, level)
+
+
+def arrhenius(points: Sequence[Diffusion | tuple[float, Estimate]], *, seed: int = 0) -> ArrheniusFit:
+    r"""Return the weighted Arrhenius fit of diffusivities at several temperatures.
+
+    .. math:: \ln D_i = \ln D_0 - E_a / (k_B T_i), \quad w_i = 1/\mathrm{Var}(\ln D_i)
+
+    Parameters
+    ----------
+    points
+        Diffusivities; upper bounds are left out, and the fit says so. Or pairs of temperature (K) and D (cm²/s).
+        Either all points have errors or none has; without, at least three are needed.
+    seed
+        Seed of the Monte Carlo draws.
+
+    Raises
+    ------
+    NotConverged
+        If fewer than two temperatures are diffusive. With two the line is drawn, and flagged.
+
+    Notes
+    -----
+    Errors at different temperatures are taken as independent. Runs that start from the same glasses share the
+    difference between glasses; independence then makes the extrapolation somewhat too uncertain, never too sure.
+    The line is assumed to be straight down to the temperature asked for.
+
+    Examples
+    --------
+    >>> from mlsim.curve import Estimate
+    >>> temperatures = (500, 600, 700)
+    >>> values = [1e-3 * math.exp(-0.3 / (8.617333262e-5 * t)) for t in temperatures]
+    >>> points = [(t, Estimate(d, 0.1 * d, 3, "cm2/s")) for t, d in zip(temperatures, values, strict=True)]
+    >>> round(arrhenius(points).activation_energy.value, 6)
+    0.3
+    """
+    used, flags = _usable(points)
+    temperature = np.array([t for t, _ in used])
+    value = np.array([d.value for _, d in used])
+    if (value <= 0).any() or not np.isfinite(value).all() or (temperature <= 0).any():
+        raise DataError("arrhenius: temperatures and diffusivities must be positive numbers")
+    beta = np.array([_inverse_energy(t) for t in temperature])
+    sigma = _errors_of_ln([d for _, d in used])
+    weight = np.ones(len(used)) if sigma is None else sigma**-2
+    line = _line_through(beta, weight)
+    ln_d = np.log(value)
+    ln_prefactor, energy = line @ ln_d
+    residual = ln_d - (ln_prefactor - energy * beta)
+    spare = len(used) - 2
+    excess = math.sqrt(float((weight * residual**2).sum()) / spare) if spare else 1.0
+    scale = excess if sigma is None else max(1.0, excess)
+    error = scale * (np.ones(len(used)) if sigma is None else sigma)
+    draws = _draws(np.array([ln_prefactor, energy]), line, error, seed)
+    n = min(d.n_independent for _, d in used)
+    low, high = _central(draws[:, 0], ONE_SIGMA)
+    fit = ArrheniusFit(
+        Estimate(float(energy), float(draws[:, 1].std()), n, "eV"),
+        Estimate(_exp(ln_prefactor), (_exp(high) - _exp(low)) / 2, n, "cm2/s"),
+        temperature,
+        value,
+        error,
+        scale,
+        tuple(flags),
+        float(ln_prefactor),
+        draws,
+    )
+    return _flagged(fit, points)
+
+
+def _usable(points: Sequence[Diffusion | tuple[float, Estimate]]) -> tuple[list[tuple[float, Estimate]], list[str]]:
+    """Return the points that are numbers, by temperature, and a sentence for each that is only a bound."""
+    used: list[tuple[float, Estimate]] = []
+    flags: list[str] = []
+    for point in points:
+        if isinstance(point, Diffusion):
+            if not point.diffusive:
+                flags.append(f"{point.temperature_K:g} K left out: {point.reason}")
+                continue
+            used.append((point.temperature_K, point.diffusivity))
+        else:
+            used.append((float(point[0]), point[1]))
+    distinct = len({t for t, _ in used})
+    if distinct < 2:
+        left = f" ({'; '.join(flags)})" if flags else ""
+        raise NotConverged(f"arrhenius: {distinct} diffusive temperatures, at least 2 needed, better 3 or more{left}")
+    if distinct == 2:
+        flags.append("only 2 diffusive temperatures: nothing tests that the line is straight")
+    return sorted(used, key=lambda pair: pair[0]), flags
+
+
+def _errors_of_ln(diffusivities: Sequence[Estimate]) -> Floats | None:
+    """Standard errors of ln D, shape (point,); None when no point has an error."""
+    relative = np.array([(d.standard_error or 0.0) / d.value for d in diffusivities])
+    missing = int((relative == 0).sum())
+    if missing == len(relative):
+        if len(relative) < 3:
+            raise NotConverged("arrhenius: 2 points without errors give no error; give errors or a third temperature")
+        return None
+    if missing:
+        raise DataError(f"arrhenius: {missing} of {len(relative)} points have no standard error; give all or none")
+    return np.asarray(np.sqrt(np.log1p(relative**2)))
+
+
+def _line_through(beta: Floats, weight: Floats) -> Floats:
+    """Matrix that turns ln D of the points into ln D0 and Ea, shape (2, point)."""
+    mean = (weight * beta).sum() / weight.sum()
+    away = beta - mean
+    slope = weight * away / (weight * away**2).sum()
+    return np.stack([weight / weight.sum() - slope * mean, -slope])
+
+
+def _draws(centre: Floats, line: Floats, error: Floats, seed: int) -> Floats:
+    """Lines through points displaced by their errors, each drawn with its mirror image, shape (draw, 2)."""
+    noise = np.random.default_rng(seed).standard_normal((_DRAWS // 2, len(error))) * error
+    moved = noise @ line.T
+    return np.concatenate([centre + moved, centre - moved])
+
+
+def _flagged(fit: ArrheniusFit, points: Sequence[Diffusion | tuple[float, Estimate]]) -> ArrheniusFit:
+    """Add flags that need the fit."""
+    flags = list(fit.flags)
+    if fit.activation_energy.value <= 0:
+        flags.append(f"activation energy {fit.activation_energy} is not positive")
+    if fit.error_scale > 2 and len(fit.temperatures_K) > 2 and fit.relative_errors.min() > 0:
+        flags.append(f"points scatter {fit.error_scale:.1f} times as much as their errors say; errors enlarged")
+    for point in points:
+        if isinstance(point, Diffusion) and not point.diffusive and point.upper_bound_cm2_s is not None:
+            low = fit.diffusivity_interval(point.temperature_K, 0.95).low
+            if low > point.upper_bound_cm2_s:
+                flags.append(
+                    f"the line passes above the upper bound at {point.temperature_K:g} K "
+                    f"({low:.2g} against {point.upper_bound_cm2_s:.2g} cm2/s): not Arrhenius, or not in equilibrium"
+                )
+    return replace(fit, flags=tuple(flags))
+
+
+def _central(values: Floats, level: float) -> tuple[float, float]:
+    if not 0 < level < 1:
+        raise DataError(f"interval: level {level}, expected a probability between 0 and 1 such as 0.95")
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _inverse_energy(temperature_K: float) -> float:
+    """1/(k_B T) in 1/eV."""
+    if not (math.isfinite(temperature_K) and temperature_K > 0):
+        raise DataError(f"arrhenius: temperature of {temperature_K} K, expected a positive number")
+    return 1.0 / (BOLTZMANN_EV_PER_K * temperature_K)
+
+
+def _exp(exponent: float) -> float:
+    """exp that saturates instead of overflowing, for hopelessly uncertain extrapolations."""
+    return math.exp(min(max(float(exponent), -_LARGEST_LN), _LARGEST_LN))
