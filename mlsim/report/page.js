@@ -1,0 +1,60 @@
+"use strict";
+(function () {
+  const charts = JSON.parse(document.getElementById("charts").textContent);
+  const font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Noto Sans', sans-serif";
+  const axisDefaults = {
+    ticks: "outside", ticklen: 4, tickcolor: "#8b93a3", linecolor: "#8b93a3", showline: true, mirror: false,
+    gridcolor: "#dfe3e9", zerolinecolor: "#8b93a3", zerolinewidth: 1, automargin: true,
+  };
+
+  // Small panels: a grid of axes, five columns on a desk and two on a phone.
+  function panelGrid(chart, width, layout) {
+    const columns = Math.min(chart.panels.number, width < 640 ? chart.panels.narrow : chart.panels.wide);
+    const rows = Math.ceil(chart.panels.number / columns);
+    layout.grid = { rows: rows, columns: columns, pattern: "independent", xgap: 0.28, ygap: 0.34 };
+    layout.height = rows * 215 + 30;
+    layout.margin = { l: 44, r: 8, t: 12, b: 42 };
+  }
+
+  function layoutOf(chart, width) {
+    const layout = JSON.parse(JSON.stringify(chart.layout));
+    for (const key of Object.keys(layout)) {
+      if (/^[xy]axis\d*$/.test(key)) layout[key] = Object.assign({}, axisDefaults, layout[key]);
+    }
+    const size = width < 420 ? 11 : 12.5;
+    layout.margin = { l: 58, r: 14, t: 14, b: 48 };
+    if (layout.showlegend !== false) {
+      layout.showlegend = true;
+      layout.legend = { orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", font: { size: size - 1 } };
+    }
+    if (chart.panels) panelGrid(chart, width, layout);
+    return Object.assign({
+      width: width, autosize: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: font, size: size, color: "#5b6475" }, hovermode: "closest", bargap: 0.25,
+      hoverlabel: { font: { family: font, size: 12 } },
+    }, layout);
+  }
+
+  function draw(width) {
+    for (const name of Object.keys(charts)) {
+      const place = document.getElementById("plot-" + name);
+      if (!place) continue;
+      const room = width ? Math.floor(width * place.clientWidth / document.querySelector("main").clientWidth) : place.clientWidth;
+      Plotly.react(place, charts[name].data, layoutOf(charts[name], room), {
+        displaylogo: false, responsive: false, plotlyServerURL: "", scrollZoom: false,
+        modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "sendDataToCloud"],
+        toImageButtonOptions: { format: "svg", filename: name },
+      });
+    }
+  }
+
+  draw();
+  let waiting = null;
+  window.addEventListener("resize", function () {
+    clearTimeout(waiting);
+    waiting = setTimeout(function () { draw(); }, 150);
+  });
+  // A4 less its margins is about 700 CSS pixels wide.
+  window.addEventListener("beforeprint", function () { draw(700); });
+  window.addEventListener("afterprint", function () { draw(); });
+})();

@@ -1,0 +1,110 @@
+"""Numbers, names and sentences as a reader wants them."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+__all__ = ["GROUPS", "Label", "join_words", "label_of", "number_text", "published_text", "unit_text"]
+
+Label = tuple[str, str]
+"""Name of a quantity in words, and the group of the table in which it stands."""
+
+GROUPS: Final = ("Structure", "Zr–Zr links", "Cl surroundings", "Transport", "Fit to data", "Other")
+
+_LABELS: Final[dict[str, Label]] = {
+    "density_g_cm3": ("Mass density", "Structure"),
+    "zr_o_distance_A": ("Zr–O distance", "Structure"),
+    "zr_o_coordination": ("O neighbours of Zr", "Structure"),
+    "zr_cl_distance_A": ("Zr–Cl distance", "Structure"),
+    "zr_cl_coordination": ("Cl neighbours of Zr", "Structure"),
+    "zr_zr_corner_o_fraction": ("corner, through one O", "Zr–Zr links"),
+    "zr_zr_corner_cl_fraction": ("corner, through one Cl", "Zr–Zr links"),
+    "zr_zr_edge_fraction": ("edge, two shared anions", "Zr–Zr links"),
+    "zr_zr_face_fraction": ("face, three or more shared anions", "Zr–Zr links"),
+    "cl_terminal_fraction": ("Cl on one Zr (terminal)", "Cl surroundings"),
+    "cl_bridging_fraction": ("Cl on two or more Zr (bridging)", "Cl surroundings"),
+    "cl_no_zr_fraction": ("Cl on no Zr", "Cl surroundings"),
+    "li_diffusivity_cm2_s": ("Li diffusivity", "Transport"),
+    "activation_energy_eV": ("Activation energy of Li diffusion", "Transport"),
+    "conductivity_298K_mS_cm": ("Li conductivity at 298 K", "Transport"),
+    "haven_ratio": ("Haven ratio", "Transport"),
+}
+
+_SUPERSCRIPT: Final = str.maketrans("0123456789-+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
+_UNITS: Final = {"1": "", "": "", "g/cm3": "g/cm³", "cm2/s": "cm²/s", "1/A": "1/Å", "A": "Å", "1/A2": "1/Å²"}
+
+
+def label_of(name: str, temperature_K: float | None = None) -> Label:
+    """Return what to call a quantity, and its group.
+
+    Examples
+    --------
+    >>> label_of("li_diffusivity_cm2_s", 700.0)
+    ('Li diffusivity at 700 K', 'Transport')
+    >>> label_of("rw_gofr"), label_of("anything_else")
+    (('Rw of gofr', 'Fit to data'), ('anything else', 'Other'))
+    """
+    if name.startswith("rw_start_"):
+        words, group = f"Rw of {name.removeprefix('rw_start_')} before the fit", "Fit to data"
+    elif name.startswith("rw_"):
+        words, group = f"Rw of {name.removeprefix('rw_')}", "Fit to data"
+    else:
+        words, group = _LABELS.get(name, (name.replace("_", " "), "Other"))
+    return (words if temperature_K is None else f"{words} at {temperature_K:g} K"), group
+
+
+def unit_text(unit: str) -> str:
+    """Return a unit as it is printed; empty for a pure number."""
+    return _UNITS.get(unit, unit)
+
+
+def number_text(value: float, standard_error: float | None = None) -> str:
+    """Return a number with two significant digits of its error, or three digits where it has none.
+
+    Examples
+    --------
+    >>> number_text(2.0712, 0.0312), number_text(0.294), number_text(1.234e-7, 0.12e-7)
+    ('2.071 ± 0.031', '0.294', '(1.23 ± 0.12) × 10⁻⁷')
+    >>> number_text(float("nan")), number_text(0.1, 0.0)
+    ('not determined', '0.1 ± 0')
+    """
+    if not math.isfinite(value):
+        return "not determined"
+    error = standard_error if standard_error is not None and math.isfinite(standard_error) else None
+    largest = max(abs(value), error or 0.0)
+    if largest and not 1e-3 <= largest < 1e4:
+        exponent = math.floor(math.log10(largest))
+        power = f" × 10{str(exponent).translate(_SUPERSCRIPT)}"
+        inner = number_text(value / 10**exponent, None if error is None else error / 10**exponent)
+        return f"({inner}){power}" if error is not None else f"{inner}{power}"
+    if error is None:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    if error == 0:
+        return f"{value:.4g} ± 0"
+    digits = min(6, max(0, 1 - math.floor(math.log10(error))))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def published_text(value: float, standard_error: float | None = None) -> str:
+    """Return a published number with the digits that it was published with.
+
+    Examples
+    --------
+    >>> published_text(1.35, 0.07), published_text(2.5), published_text(0.294, 0.003), published_text(7.1e-10)
+    ('1.35 ± 0.07', '2.5', '0.294 ± 0.003', '7.1 × 10⁻¹⁰')
+    """
+    if value and not 1e-3 <= abs(value) < 1e4:
+        return number_text(value, standard_error)
+    return f"{value:g}" if standard_error is None else f"{value:g} ± {standard_error:g}"
+
+
+def join_words(words: list[str]) -> str:
+    """Return words joined as in a sentence.
+
+    Examples
+    --------
+    >>> join_words(["a"]), join_words(["a", "b"]), join_words(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
