@@ -54,10 +54,12 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary = _temporary_beside(target)
         yield temporary
         _flush(temporary)
-        os.replace(temporary, target)
+        temporary.replace(target)
         temporary = None
         _flush(target.parent)
     except OSError as error:
+        if _elsewhere(target, error):
+            raise
         raise _readable(target, error) from error
     finally:
         if temporary is not None:
@@ -85,12 +87,13 @@ def atomic_write_text(path: str | os.PathLike[str], text: str) -> None:
     atomic_write_bytes(path, text.encode("utf-8"))
 
 
-def remove_leftovers(directory: str | os.PathLike[str]) -> int:
+def remove_leftovers(directory: str | os.PathLike[str], name: str = "*") -> int:
     """Remove temporary files that a killed run left directly in `directory`; return how many there were.
 
-    Only for a folder that no other process writes to at the same time.
+    Only for files that no other process writes at the same time: `name` limits it to those of one file.
     """
-    leftovers = [path for path in Path(directory).glob(f".*{_MARK}*") if path.is_file()]
+    stem, suffix = Path(name).stem, Path(name).suffix
+    leftovers = [path for path in Path(directory).glob(f".{stem}{_MARK}*{suffix}") if path.is_file()]
     for path in leftovers:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -111,14 +114,29 @@ def _temporary_beside(target: Path) -> Path:
 
 def _flush(path: Path) -> None:
     """Force what the system holds of a file or a folder to the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    if path.is_dir():
+        with contextlib.suppress(OSError):  # not every system lets a folder be flushed
+            _sync(path, os.O_RDONLY)
+    else:
+        _sync(path, os.O_RDWR)
+
+
+def _sync(path: Path, mode: int) -> None:
+    handle = os.open(path, mode)
     try:
-        with contextlib.suppress(OSError) if path.is_dir() else contextlib.nullcontext():
-            os.fsync(handle)
+        os.fsync(handle)
     finally:
         os.close(handle)
 
 
+def _elsewhere(target: Path, error: OSError) -> bool:
+    """True for an error of the caller's own about a file in another folder, which says nothing of `target`."""
+    if not isinstance(error.filename, str | bytes | os.PathLike):
+        return False
+    folder = Path(os.fsdecode(error.filename)).parent
+    return folder != target.parent and folder not in target.parents and target not in (folder, *folder.parents)
+
+
 def _readable(target: Path, error: OSError) -> DataError:
-    advice = _ADVICE.get(error.errno or 0, error.strerror or str(error))
-    return DataError(f"{target}: cannot be written: {advice}")
+    code = error.errno or (errno.ENOSPC if "No space left" in str(error) else 0)
+    return DataError(f"{target}: cannot be written: {_ADVICE.get(code, error.strerror or str(error))}")
