@@ -1,0 +1,97 @@
+"""Glass: a quenched structure and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from mlsim.melt_quench.schedule import Schedule
+from mlsim.units import G_CM3_PER_U_A3
+
+__all__ = ["Glass", "ThermoLog"]
+
+Floats = NDArray[np.float64]
+
+_DISCARDED = 0.5  # of the hold at constant pressure, before volumes count
+
+
+@dataclass(frozen=True, eq=False)
+class ThermoLog:
+    """Thermodynamics along a run, one row per `Schedule.log_interval_ps`; read-only arrays of shape (row,).
+
+    Attributes
+    ----------
+    time_ps
+        Since the start, ps.
+    temperature_K
+        From the kinetic energy, K.
+    potential_energy_eV
+        Of the cell, eV.
+    pressure_GPa
+        GPa.
+    volume_A3
+        Of the cell, Å3.
+    segment
+        Index of the schedule's segment that led to the row.
+    """
+
+    time_ps: Floats
+    temperature_K: Floats
+    potential_energy_eV: Floats
+    pressure_GPa: Floats
+    volume_A3: Floats
+    segment: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            array = np.array(getattr(self, name))
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+
+    def __len__(self) -> int:
+        return len(self.time_ps)
+
+
+@dataclass(frozen=True, eq=False)
+class Glass:
+    """A structure at the end of a schedule and where it comes from.
+
+    Attributes
+    ----------
+    atoms
+        Final structure with momenta, positions wrapped into the cell, no calculator.
+    schedule, potential_sha256, seed
+        What made it.
+    log
+        Temperature, energy, pressure and volume on the way.
+    melt_displacement_A
+        Mean distance in Å that the ions of each element moved from the start of the run to the end of its hottest
+        segment, cell strain and drift of the centre of mass taken out. Several neighbour distances: the packing is
+        forgotten.
+    """
+
+    atoms: Atoms
+    schedule: Schedule
+    potential_sha256: str
+    seed: int
+    log: ThermoLog
+    melt_displacement_A: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def density_g_cm3(self) -> float:
+        """Mass density in g/cm3.
+
+        Over the second half of the last hold at constant pressure; of the final cell if there is none.
+        """
+        mass = float(self.atoms.get_masses().sum())
+        holds = [i for i, s in enumerate(self.schedule.segments) if s.kind == "hold" and s.ensemble == "npt"]
+        if holds:
+            volumes = self.log.volume_A3[self.log.segment == holds[-1]]
+            volumes = volumes[int(_DISCARDED * len(volumes)) :]
+            if len(volumes):
+                return mass / float(volumes.mean()) * G_CM3_PER_U_A3
+        return mass / float(self.atoms.get_volume()) * G_CM3_PER_U_A3

@@ -1,0 +1,363 @@
+"""Run a schedule: melt, quench, hold; stop and go on anywhere with the same bits."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.optimize import FIRE
+from numpy.typing import NDArray
+
+from mlsim.errors import DataError, Interrupted, NotConverged, SettingsError
+from mlsim.melt_quench.checkpoint import (
+    FILE_NAME,
+    Checkpoint,
+    cannot_write,
+    check_settings,
+    read_checkpoint,
+    write_checkpoint,
+)
+from mlsim.melt_quench.forces import HeldForces
+from mlsim.melt_quench.frames import Frame, FrameRecorder
+from mlsim.melt_quench.glass import Glass, ThermoLog
+from mlsim.melt_quench.guards import Guards
+from mlsim.melt_quench.integrators import Integrator, bring_to_rest, integrator_of
+from mlsim.melt_quench.schedule import Schedule
+from mlsim.progress import Progress, SilentProgress, StopRequest
+from mlsim.units import BOLTZMANN_EV_PER_K, GPA_PER_EV_A3
+
+__all__ = ["run_schedule"]
+
+Floats = NDArray[np.float64]
+
+CHECKPOINT_GRID = 20
+"""Checkpoints are written only at multiples of this step, where the potential starts afresh (`HeldForces`)."""
+
+_RELAXED_EV_A = 1.0
+_STREAM = 1  # packing draws from stream 0 of the same seed
+_LOG_COLUMNS = 6  # as in ThermoLog
+
+
+def run_schedule(
+    atoms: Atoms,
+    schedule: Schedule,
+    calculator: Any,
+    *,
+    directory: Path,
+    seed: int,
+    potential_sha256: str,
+    recorder: FrameRecorder | None = None,
+    frame_interval_ps: float | None = None,
+    progress: Progress | None = None,
+    stop: StopRequest | None = None,
+    checkpoint_interval_s: float = 30.0,
+) -> Glass:
+    """Return what a schedule makes of a structure; goes on from `directory/checkpoint.npz` if that is there.
+
+    Initial velocities are drawn from the Maxwell-Boltzmann distribution of the first temperature. The target
+    temperature follows a ramp at every step. A run that was killed at any moment and is started again gives the same
+    bits as one that was not, on the same machine.
+
+    Parameters
+    ----------
+    atoms
+        Start, periodic in three directions; not changed.
+    schedule
+        What to do.
+    calculator
+        ASE calculator with energy, forces and stress.
+    directory
+        Where the checkpoint lives; made if missing. One run, one folder.
+    seed
+        For velocities and thermostat, not negative.
+    potential_sha256
+        Identity of the potential; a checkpoint of another one is refused.
+    recorder, frame_interval_ps
+        Who takes frames, and the time between two, a multiple of the time step; both or none. Only segments with
+        `record` give frames, the first one at their start.
+    progress
+        Told after each step how many of all steps are done.
+    stop
+        Looked at every 20 steps.
+    checkpoint_interval_s
+        Shortest time between two checkpoints, s.
+
+    Raises
+    ------
+    SettingsError
+        If the input is impossible, or the checkpoint was made with other settings (the message lists them).
+    DataError
+        If the checkpoint is damaged or cannot be written.
+    NotConverged
+        If a guard sees the run go wrong (`mlsim.melt_quench.guards`); the last checkpoint stays.
+    Interrupted
+        If asked to stop; the checkpoint is written.
+    """
+    run = _Run(atoms, schedule, calculator, Path(directory), seed, potential_sha256, recorder, frame_interval_ps)
+    run.begin_or_resume()
+    tell = progress if progress is not None else SilentProgress()
+    written = time.monotonic()
+    while run.step < schedule.n_steps:
+        run.advance()
+        tell(run.title, run.step, schedule.n_steps)
+        if run.step % CHECKPOINT_GRID or run.step == schedule.n_steps:
+            continue
+        run.held.start_afresh()
+        if stop:
+            run.save()
+            raise Interrupted(
+                f"{run.directory}: stopped at step {run.step} of {schedule.n_steps} ({run.title}); "
+                "the same command goes on from there"
+            )
+        if time.monotonic() - written >= checkpoint_interval_s:
+            run.save()
+            written = time.monotonic()
+    if not run.saved:
+        run.save()
+    return run.glass()
+
+
+class _Run:
+    """State of a run between two steps, and the moves between states."""
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        schedule: Schedule,
+        calculator: Any,
+        directory: Path,
+        seed: int,
+        potential_sha256: str,
+        recorder: FrameRecorder | None,
+        frame_interval_ps: float | None,
+    ) -> None:
+        _check_start(atoms, seed)
+        self.schedule = schedule
+        self.directory = directory
+        self.step = 0
+        self.saved = False
+        self._start = atoms
+        self._seed = seed
+        self._potential_sha256 = potential_sha256
+        self._recorder = recorder
+        self._frame_stride = _stride(frame_interval_ps, schedule.timestep_fs, recorder)
+        self._log_stride = max(1, round(schedule.log_interval_ps * 1e3 / schedule.timestep_fs))
+        self._settings = {
+            "schedule": schedule.model_dump(mode="json"),
+            "seed": seed,
+            "potential_sha256": potential_sha256,
+            "start_sha256": _start_sha256(atoms),
+            "frame_interval_ps": frame_interval_ps,
+        }
+        self._ends = np.cumsum(schedule.segment_steps)
+        self._log = np.zeros((schedule.n_steps // self._log_stride + 1, _LOG_COLUMNS))
+        self._rows = 0
+        self._melt_displacement: dict[str, float] = {}
+        self.held = HeldForces(calculator)
+        self.atoms = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+        self.atoms.set_masses(atoms.get_masses())
+        self.atoms.calc = self.held
+        self._guards = Guards(self.atoms, schedule.timestep_fs)
+        self._generator = np.random.default_rng([seed, _STREAM])
+        self._integrator: Integrator | None = None
+
+    @property
+    def title(self) -> str:
+        """Title of the segment that led to the current step."""
+        return self.schedule.segments[self._segment_before()].title
+
+    def begin_or_resume(self) -> None:
+        """Take up the checkpoint, or relax the start and draw velocities."""
+        checkpoint = read_checkpoint(self.directory)
+        if checkpoint is not None:
+            check_settings(self.directory, checkpoint.settings, self._settings)
+            self._restore(checkpoint)
+            return
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{self.directory}: cannot make this folder ({error.strerror})") from None
+        if self._recorder is not None:
+            self._recorder.rewind(0)
+        if self.schedule.relax_steps:
+            FIRE(self.atoms, logfile=None).run(fmax=_RELAXED_EV_A, steps=self.schedule.relax_steps)
+            self.held.start_afresh()
+        temperature = self.schedule.segments[0].start_K
+        spread = np.sqrt(self.atoms.get_masses() * BOLTZMANN_EV_PER_K * temperature)[:, None]
+        self.atoms.set_momenta(spread * self._generator.standard_normal((len(self.atoms), 3)))
+        bring_to_rest(self.atoms)
+        self.atoms.get_potential_energy()
+        self._observe(temperature)
+
+    def advance(self) -> None:
+        """Do one time step, look at the result and note it."""
+        index = int(np.searchsorted(self._ends, self.step, side="right"))
+        segment, n_steps = self.schedule.segments[index], self.schedule.segment_steps[index]
+        first = int(self._ends[index]) - n_steps
+        if self._integrator is None or self.step == first:
+            if segment.thermostat == "nose_hoover":
+                bring_to_rest(self.atoms)
+            self._integrator = integrator_of(segment, self.atoms, self.schedule.timestep_fs, self._generator)
+        target = segment.temperature_at((self.step - first + 1) / n_steps)
+        self._integrator.step(target)
+        self.step += 1
+        self.saved = False
+        if self.step == self._melt_end():
+            self._melt_displacement = _mean_displacements(self._start, self.atoms)
+        self._observe(target)
+
+    def save(self) -> None:
+        """Make frames durable, then write the checkpoint that counts them."""
+        try:
+            n_frames = self._recorder.commit() if self._recorder is not None else 0
+        except OSError as error:
+            raise cannot_write(self.directory, error) from None
+        arrays: dict[str, NDArray[Any]] = {
+            "positions": self.atoms.positions,
+            "momenta": self.atoms.get_momenta(),
+            "cell": np.asarray(self.atoms.cell),
+            "log": self._log[: self._rows],
+            "hot_steps": np.asarray(self._guards.hot_steps),
+        }
+        arrays |= {f"held.{name}": value for name, value in self.held.state().items()}
+        if self._integrator is not None and self.step not in self._ends:  # a new segment starts a new integrator
+            arrays |= {f"integrator.{name}": value for name, value in self._integrator.state().items()}
+        checkpoint = Checkpoint(
+            self._settings, self.step, n_frames, self._generator.bit_generator.state, self._melt_displacement, arrays
+        )
+        write_checkpoint(self.directory, checkpoint)
+        self.saved = True
+
+    def glass(self) -> Glass:
+        """Return the current state as a glass."""
+        atoms = self.atoms.copy()
+        atoms.calc = None
+        atoms.wrap()
+        rows = self._log[: self._rows]
+        log = ThermoLog(*(rows[:, i] for i in range(5)), segment=rows[:, 5].astype(np.int64))
+        return Glass(atoms, self.schedule, self._potential_sha256, self._seed, log, dict(self._melt_displacement))
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        arrays = checkpoint.arrays
+        try:
+            self.atoms.set_cell(arrays["cell"])
+            self.atoms.positions[:] = arrays["positions"]
+            self.atoms.set_momenta(arrays["momenta"])
+            self.held.restore(self.atoms, {k[5:]: v for k, v in arrays.items() if k.startswith("held.")})
+            self._guards.hot_steps = int(arrays["hot_steps"])
+            self._rows = len(arrays["log"])
+            self._log[: self._rows] = arrays["log"]
+            self._generator.bit_generator.state = checkpoint.generator
+            self.step = checkpoint.step
+            self._melt_displacement = dict(checkpoint.melt_displacement_A)
+            if self.step < self.schedule.n_steps and self.step not in self._ends and self.step > 0:
+                segment = self.schedule.segments[self._segment_before()]
+                self._integrator = integrator_of(segment, self.atoms, self.schedule.timestep_fs, self._generator)
+                self._integrator.restore({k[11:]: v for k, v in arrays.items() if k.startswith("integrator.")})
+        except (KeyError, ValueError, TypeError) as error:
+            path = self.directory / FILE_NAME
+            raise DataError(f"{path}: damaged ({error}); delete it to start this run from its beginning") from None
+        if self._recorder is not None:
+            self._recorder.rewind(checkpoint.n_frames)
+        self.saved = True
+
+    def _observe(self, target_K: float) -> None:
+        """Guard, log and record the current step."""
+        kinetic = float(self.atoms.get_kinetic_energy())
+        segment = self.schedule.segments[self._segment_before()]
+        resting = 1 if segment.thermostat == "nose_hoover" or self.step == 0 else 0
+        temperature = 2 * kinetic / (3 * max(1, len(self.atoms) - resting) * BOLTZMANN_EV_PER_K)
+        complaint = self._guards.complaint(self.atoms, self.held, self.step, temperature, target_K)
+        if complaint:
+            raise NotConverged(
+                f"{self.directory}: {segment.title}, step {self.step}: {complaint}; "
+                "the potential fails here or the time step is too long; the last checkpoint stays"
+            )
+        log_due = self.step % self._log_stride == 0
+        frame_due = self._frame_due()
+        if not (log_due or frame_due):
+            return
+        volume = float(self.atoms.get_volume())
+        pressure = (2 * kinetic / volume - float(self.held.stress[:3].sum())) / 3 * GPA_PER_EV_A3
+        time_ps = self.step * self.schedule.timestep_fs * 1e-3
+        if log_due:
+            row = (time_ps, temperature, self.held.energy, pressure, volume, self._segment_before())
+            self._log[self._rows] = row
+            self._rows += 1
+        if frame_due and self._recorder is not None:
+            positions, cell = self.atoms.positions.copy(), np.array(self.atoms.cell)
+            self._recorder.append(Frame(self.step, time_ps, positions, cell, temperature, self.held.energy, pressure))
+
+    def _frame_due(self) -> bool:
+        if not self._frame_stride:
+            return False
+        recorded = [s.record for s in self.schedule.segments]
+        index = self._segment_before()
+        if not recorded[index]:  # the moment at which a recorded segment begins belongs to it
+            at_end = self.step == self._ends[index]
+            return bool(at_end and index + 1 < len(recorded) and recorded[index + 1])
+        while index > 0 and recorded[index - 1]:
+            index -= 1
+        begin = int(self._ends[index - 1]) if index else 0
+        return (self.step - begin) % self._frame_stride == 0
+
+    def _segment_before(self) -> int:
+        """Index of the segment that led to the current step (the first one at step 0)."""
+        return int(np.searchsorted(self._ends, self.step, side="left"))
+
+    def _melt_end(self) -> int:
+        ends = [s.end_K for s in self.schedule.segments]
+        hottest = max(i for i, end in enumerate(ends) if end == max(ends))
+        return int(self._ends[hottest])
+
+
+def _check_start(atoms: Atoms, seed: int) -> None:
+    if not len(atoms):
+        raise SettingsError("run: the start has no atoms")
+    if not bool(np.all(atoms.pbc)):
+        raise SettingsError(f"run: the start is periodic along {list(map(bool, atoms.pbc))}, expected all three")
+    if len(atoms.constraints):
+        raise SettingsError("run: the start has constraints, which a melt cannot keep; remove them")
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(np.asarray(atoms.cell)).all()):
+        raise DataError("run: positions or cell of the start are not finite")
+    if abs(atoms.cell.volume) < 1e-6:
+        raise DataError("run: the cell of the start has no volume")
+    if seed < 0:
+        raise SettingsError(f"run: seed is {seed}, expected 0 or more")
+
+
+def _stride(interval_ps: float | None, timestep_fs: float, recorder: FrameRecorder | None) -> int:
+    """Steps between two frames; 0 without frames."""
+    if (interval_ps is None) != (recorder is None):
+        raise SettingsError("run: recorder and frame_interval_ps belong together; give both or none")
+    if interval_ps is None:
+        return 0
+    steps = interval_ps * 1e3 / timestep_fs
+    whole = round(steps)
+    if whole < 1 or abs(steps - whole) > 1e-6 * whole:
+        step_ps = timestep_fs * 1e-3
+        nearest = max(1, whole) * step_ps
+        raise SettingsError(
+            f"run: frame_interval_ps is {interval_ps:g}, expected a multiple of the time step {step_ps:g} ps; "
+            f"use {nearest:g}"
+        )
+    return whole
+
+
+def _start_sha256(atoms: Atoms) -> str:
+    digest = hashlib.sha256()
+    for array in (atoms.numbers.astype(np.int64), atoms.positions, np.asarray(atoms.cell), atoms.get_masses()):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _mean_displacements(start: Atoms, now: Atoms) -> dict[str, float]:
+    """Mean distance moved in Å by element; the start is strained to the present cell, the drift removed."""
+    moved = now.positions - start.cell.scaled_positions(start.positions) @ np.asarray(now.cell)
+    moved -= np.average(moved, axis=0, weights=now.get_masses())
+    symbols = np.array(now.get_chemical_symbols())
+    return {str(e): float(np.linalg.norm(moved[symbols == e], axis=1).mean()) for e in sorted(set(symbols))}
