@@ -52,6 +52,12 @@ class ThermoLog:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
 
+    @classmethod
+    def of_rows(cls, rows: Floats) -> ThermoLog:
+        """Return the log whose columns, in the order of the attributes, are those of `rows`, shape (row, 6)."""
+        time_ps, temperature_K, energy_eV, pressure_GPa, volume_A3, segment = rows.T
+        return cls(time_ps, temperature_K, energy_eV, pressure_GPa, volume_A3, segment.astype(np.int64))
+
     def __len__(self) -> int:
         return len(self.time_ps)
 

@@ -237,8 +237,7 @@ class _Run:
         atoms = self.atoms.copy()
         atoms.calc = None
         atoms.wrap()
-        rows = self._log[: self._rows]
-        log = ThermoLog(*(rows[:, i] for i in range(5)), segment=rows[:, 5].astype(np.int64))
+        log = ThermoLog.of_rows(self._log[: self._rows])
         return Glass(atoms, self.schedule, self._potential_sha256, self._seed, log, dict(self._melt_displacement))
 
     def _restore(self, checkpoint: Checkpoint) -> None:
