@@ -20,8 +20,8 @@ __all__ = ["over_glasses", "total_scattering", "weighted_sum"]
 Floats = NDArray[np.float64]
 
 _R_STEP_A = 0.02
-_MARGIN_A = 1.0
-_MARGIN_WITHOUT_IMAGES_A = 5.0
+_MARGIN_A = 5.0
+_LEAST_MARGIN_A = 1.0
 """A function of r needs pairs beyond its last point: the transform with a finite Qmax spreads each pair."""
 
 
@@ -81,11 +81,11 @@ def total_scattering(
     q_min, q_max, q_step
         Grid of Q in 1/Å, from q_min (a function of Q: from q_step, when q_min is 0) to q_max.
     r
-        Own grid of r in Å, for a function of r.
+        Own grid of r in Å, for a function of r; may reach beyond half the box, where the neighbours are images.
     r_max_A
         For a function of Q: where the pair sum ends and the uniform density takes over, by default half the shortest
         lattice vector. For a function of r, instead of `r`: the end of an even grid of 0.02 Å, by default the same;
-        pairs are then summed 5 Å beyond the last r, or 1 Å (with images) where the box is smaller than that.
+        pairs are then summed 1 to 5 Å beyond the last r, with images, 5 Å unless an atom would meet its own image.
     window
         ``step`` or ``lorch``, for a function of r.
     ions
@@ -121,9 +121,7 @@ def total_scattering(
         raise SettingsError(f"{wanted}: give either r or r_max_A, both say where the grid of r ends")
     grid = checked_q(_q_grid(q_min, q_max, q_step, wanted) if q is None else q)
     distances = _r_grid(checked_radius(arrays, r_max_A)) if r is None else _checked_r(r)
-    r_last = float(distances[-1])
-    r_end = max(min(arrays.exact_radius, r_last + _MARGIN_WITHOUT_IMAGES_A), r_last + _MARGIN_A)
-    g = g_pdf_of(_s_of_q(arrays, grid, r_end, radiation, ions), distances, window=window)
+    g = g_pdf_of(_s_of_q(arrays, grid, _end_of_pairs(arrays, distances), radiation, ions), distances, window=window)
     return _function_of_r(g, wanted, arrays.number_density)
 
 
@@ -168,6 +166,13 @@ def _s_of_q(frames: Frames, q: Floats, r_end: float, radiation: Radiation, ions:
     partials = structure_factor_array(frames, q, r_end)
     total = 1 + sum(pair_weights[pair] * (a - 1) for pair, a in zip(frames.pairs, partials, strict=True))
     return Curve(Quantity.S_OF_Q, q, np.asarray(total))
+
+
+def _end_of_pairs(frames: Frames, r: Floats) -> float:
+    """Where the pairs for a function of r end: beyond the last r, but short of the atoms' own images if possible."""
+    last = float(r[-1])
+    own_images = 2 * frames.exact_radius
+    return max(last + _LEAST_MARGIN_A, min(last + _MARGIN_A, 0.99 * own_images))
 
 
 def _function_of_q(

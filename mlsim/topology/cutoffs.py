@@ -184,7 +184,7 @@ def _minimum_after(g: Floats, top: int, radii: Floats, longest: float) -> float 
         return None
     flat = g[:end] <= g[lowest] + gap
     left = right = lowest
-    while flat[left - 1]:
+    while left > top and flat[left - 1]:
         left -= 1
     while right + 1 < end and flat[right + 1]:
         right += 1
