@@ -1,5 +1,6 @@
 """Figures and the report page: the only importer of matplotlib, plotly and jinja2."""
 
+from mlsim.report.figure import publication_style, write_figure
 from mlsim.report.page import write_report
 
-__all__ = ["write_report"]
+__all__ = ["publication_style", "write_figure", "write_report"]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from scipy.special import stdtrit
 
+from mlsim.io.published import PublishedSample
 from mlsim.io.results import QuantityRow, Result
 from mlsim.io.series import ReportSeries
 from mlsim.report.words import GROUPS, join_words, label_of, number_text, published_text, unit_text
 
 __all__ = ["Comparison", "comparison_of", "comparisons", "critical_difference", "summary"]
 
+Verdict = Literal["", "no error", "compatible", "undecided", "differs"]
+
 CONFIDENCE: Final = 0.95
+_NORMAL_DIFFERENCE: Final = 1.96
+_HARD_SPACE: Final = "\u00a0"
 _NUMBER_WORDS: Final = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 
 
@@ -56,38 +61,50 @@ class Comparison:
     without_published_error: bool
 
     @property
-    def compatible(self) -> bool | None:
-        """Whether the two agree at 95 %; None when it cannot be said."""
-        if self.difference is None or self.critical is None:
-            return None
-        return abs(self.difference) <= self.critical
+    def verdict(self) -> Verdict:
+        """The comparison in a word.
 
-    @property
-    def verdict(self) -> str:
-        """The comparison in one word or a few."""
+        "differs" beyond the critical difference at 95 %. "compatible" within that of well-known errors (1.96):
+        between the two lies what so few glasses cannot decide.
+        """
         if not self.published:
-            return "nothing to compare"
-        if self.compatible is None:
-            return "no error, no verdict"
-        return "compatible" if self.compatible else "differs"
+            return ""
+        if self.difference is None or self.critical is None:
+            return "no error"
+        if abs(self.difference) > self.critical:
+            return "differs"
+        return "compatible" if abs(self.difference) <= _NORMAL_DIFFERENCE else "undecided"
 
 
-def comparison_of(row: QuantityRow) -> Comparison:
-    """Return the table row of one quantity."""
+def comparison_of(
+    row: QuantityRow, published: PublishedSample | None = None, *, upper_bound: bool = False
+) -> Comparison:
+    """Return the table row of one quantity.
+
+    Parameters
+    ----------
+    row
+        The quantity.
+    published
+        A source that is this publication is named by its method alone.
+    upper_bound
+        True when the value is only a bound from above.
+    """
     label, group = label_of(row.name, row.temperature_K)
     estimate, reference = row.estimate, row.reference
     difference = row.difference_in_standard_errors
     critical = None
     if difference is not None and reference is not None and estimate.standard_error is not None:
         critical = critical_difference(estimate.standard_error, estimate.n_independent, reference.standard_error)
+    ours = number_text(estimate.value, estimate.standard_error)
     return Comparison(
         name=row.name,
         label=label,
         group=group,
-        ours=number_text(estimate.value, estimate.standard_error),
+        ours=f"< {ours}" if upper_bound and math.isfinite(estimate.value) else ours,
         published="" if reference is None else published_text(reference.value, reference.standard_error),
         unit=unit_text(estimate.unit),
-        source="" if reference is None else reference.source,
+        source="" if reference is None else _short_source(reference.source, published),
         n_independent=estimate.n_independent,
         method=row.method,
         difference=difference if critical is not None else None,
@@ -117,25 +134,35 @@ def critical_difference(own_error: float, n_independent: int, reference_error: f
     return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
 
 
-def comparisons(result: Result) -> list[tuple[str, list[Comparison]]]:
+def comparisons(result: Result, series: ReportSeries) -> list[tuple[str, list[Comparison]]]:
     """Return all rows of a result, in groups in the order of the table; empty groups are left out."""
-    rows = [comparison_of(row) for row in result.rows]
+    points = () if series.arrhenius is None else series.arrhenius.points
+    bounds = {point.temperature_K for point in points if not point.diffusive}
+    rows = [
+        comparison_of(
+            row,
+            series.published,
+            upper_bound=row.temperature_K in bounds and row.name.endswith("_diffusivity_cm2_s"),
+        )
+        for row in result.rows
+    ]
     return [(group, found) for group in GROUPS if (found := [row for row in rows if row.group == group])]
 
 
 def summary(result: Result, series: ReportSeries) -> str:
     """Return the paragraph at the top of the report, made from the numbers."""
-    sentences = [_made_of(result, series), _structure(result), _transport(result), _verdicts(result)]
+    sentences = [_made_of(result, series), _structure(result), _transport(result, series), _verdicts(result)]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _made_of(result: Result, series: ReportSeries) -> str:
     n = series.n_glasses or max((row.estimate.n_independent for row in result.rows), default=0)
-    count = _NUMBER_WORDS[n] if n < len(_NUMBER_WORDS) else str(n)
+    if n == 0:
+        return f"This result of {series.composition} rests on no glass."
     size = "" if series.n_atoms is None else f" of {series.n_atoms} atoms"
     mover = "" if series.potential is None else f" with the potential {series.potential.name}"
     what = "independent glass" if n == 1 else "independent glasses"
-    text = f"{count} {what}{size} of {series.composition} {'was' if n == 1 else 'were'} made{mover}"
+    text = f"{_number_word(n)} {what}{size} of {series.composition} {'was' if n == 1 else 'were'} made{mover}"
     text += f" (preset {series.preset})" if series.preset else ""
     density = result.row("density_g_cm3")
     if density is None or not math.isfinite(density.estimate.value):
@@ -155,36 +182,56 @@ def _structure(result: Result) -> str:
     return f"Zr has {join_words(parts)}." if parts else ""
 
 
-def _transport(result: Result) -> str:
+def _transport(result: Result, series: ReportSeries) -> str:
     conductivity, barrier = result.row("conductivity_298K_mS_cm"), result.row("activation_energy_eV")
     if conductivity is None or not math.isfinite(conductivity.estimate.value):
-        return "No conductivity was determined."
+        why = series.missing.get("arrhenius", "")
+        return "No conductivity was determined" + (f": {why}." if why else ".")
     text = f"Extrapolated to 298 K, Li conducts {_value(conductivity)}{_beside(conductivity)}"
     if barrier is None or not math.isfinite(barrier.estimate.value):
-        return text + "."
-    return f"{text}, with an activation energy of {_value(barrier)}{_beside(barrier)}."
+        return text + _warned(series) + "."
+    return f"{text}, with an activation energy of {_value(barrier)}{_beside(barrier)}{_warned(series)}."
+
+
+def _warned(series: ReportSeries) -> str:
+    """Return a warning when a point that the extrapolation rests on carries a note."""
+    points = () if series.arrhenius is None else series.arrhenius.points
+    doubtful = [f"{point.temperature_K:g}" for point in points if point.used and point.note]
+    if not doubtful:
+        return ""
+    return f"; with caution, for the points at {join_words(doubtful)} K of that line carry a warning (see the caveats)"
 
 
 def _verdicts(result: Result) -> str:
     rows = [comparison_of(row) for row in result.rows if row.reference is not None]
     if not rows:
         return "No published value of this composition is at hand to compare with."
-    agree = [row for row in rows if row.compatible is True]
-    differ = sorted((row for row in rows if row.compatible is False), key=lambda row: -abs(row.difference or 0.0))
-    open_rows = [row for row in rows if row.compatible is None]
+    agree = [row for row in rows if row.verdict == "compatible"]
+    differ = sorted((row for row in rows if row.verdict == "differs"), key=lambda row: -abs(row.difference or 0.0))
+    open_rows = [row for row in rows if row.verdict in ("undecided", "no error")]
     was = "quantity has" if len(rows) == 1 else "quantities have"
-    text = f"{len(rows)} {was} a published value: {len(agree)} agree with it within 95 % confidence"
-    text += f", {len(differ)} differ" + (f" ({join_words([row.label for row in differ])})" if differ else "")
-    text += f", and {len(open_rows)} cannot be judged" if open_rows else ""
+    text = f"{_number_word(len(rows))} {was} a published value: {len(agree)} compatible with it at 95 %"
+    text += f", {len(differ)} different" + (f" ({join_words([row.label for row in differ])})" if differ else "")
+    text += f", {len(open_rows)} not to be decided with so few glasses" if open_rows else ""
     return text + ". These errors are statistical; those of the potential, the size and the cooling rate come on top."
+
+
+def _number_word(n: int) -> str:
+    return _NUMBER_WORDS[n] if n < len(_NUMBER_WORDS) else str(n)
+
+
+def _short_source(source: str, published: PublishedSample | None) -> str:
+    return source if published is None else source.removesuffix(f", doi:{published.source.doi}")
 
 
 def _value(row: QuantityRow) -> str:
     unit = unit_text(row.estimate.unit)
-    return number_text(row.estimate.value, row.estimate.standard_error) + (f" {unit}" if unit else "")
+    text = number_text(row.estimate.value, row.estimate.standard_error) + (f" {unit}" if unit else "")
+    return text.replace(" ", _HARD_SPACE)
 
 
 def _beside(row: QuantityRow) -> str:
     if row.reference is None:
         return ""
-    return f" (published: {published_text(row.reference.value, row.reference.standard_error)})"
+    text = published_text(row.reference.value, row.reference.standard_error)
+    return f" (published: {text.replace(' ', _HARD_SPACE)})"

@@ -31,30 +31,37 @@
     return Object.assign({
       width: width, autosize: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: font, size: size, color: "#5b6475" }, hovermode: "closest", bargap: 0.25,
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: "#8b93a3", activecolor: "#2a7fb8" },
       hoverlabel: { font: { family: font, size: 12 } },
     }, layout);
   }
 
-  function draw(width) {
+  // A4 less its margins is about 700 CSS pixels wide; pairs and triples print two in a row.
+  function roomOf(place, printing) {
+    if (!printing) return place.clientWidth;
+    return place.closest(".pair, .three") ? 340 : 700;
+  }
+
+  function draw(printing) {
     for (const name of Object.keys(charts)) {
       const place = document.getElementById("plot-" + name);
       if (!place) continue;
-      const room = width ? Math.floor(width * place.clientWidth / document.querySelector("main").clientWidth) : place.clientWidth;
-      Plotly.react(place, charts[name].data, layoutOf(charts[name], room), {
+      const layout = layoutOf(charts[name], roomOf(place, printing));
+      if (printing) layout.height = Math.round(0.78 * layout.height);
+      Plotly.react(place, charts[name].data, layout, {
         displaylogo: false, responsive: false, plotlyServerURL: "", scrollZoom: false,
-        modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "sendDataToCloud"],
+        modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
         toImageButtonOptions: { format: "svg", filename: name },
       });
     }
   }
 
-  draw();
+  draw(false);
   let waiting = null;
   window.addEventListener("resize", function () {
     clearTimeout(waiting);
-    waiting = setTimeout(function () { draw(); }, 150);
+    waiting = setTimeout(function () { draw(false); }, 150);
   });
-  // A4 less its margins is about 700 CSS pixels wide.
-  window.addEventListener("beforeprint", function () { draw(700); });
-  window.addEventListener("afterprint", function () { draw(); });
+  window.addEventListener("beforeprint", function () { draw(true); });
+  window.addEventListener("afterprint", function () { draw(false); });
 })();

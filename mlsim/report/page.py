@@ -31,10 +31,6 @@ _REASONS: Final = {
     "displacement": "No displacements: this run did no transport.",
     "arrhenius": "No Arrhenius plot: this run has no diffusivity.",
     "thermo": "No history: this run did not record temperature and density.",
-    "measured": (
-        "No measured curve is drawn: the raw curves of this glass are not public as far as we could find. "
-        "To see your own data here, name the file under measurement: in the study and run again."
-    ),
 }
 
 
@@ -55,11 +51,11 @@ def write_report(directory: str | os.PathLike[str]) -> Path:
     text = _template().render(
         series=series,
         provenance=result.provenance,
-        groups=comparisons(result),
+        groups=comparisons(result, series),
         summary=summary(result, series),
         charts=charts,
         charts_json=_inert_json(charts),
-        reasons={**_REASONS, **series.missing},
+        reasons=_reasons(series),
         measured_alt=_measured_alt(series),
         gauge=_gauge,
         published_text=published_text,
@@ -71,6 +67,13 @@ def write_report(directory: str | os.PathLike[str]) -> Path:
     target = folder / "report.html"
     atomic_write_text(target, text)
     return target
+
+
+def _reasons(series: ReportSeries) -> dict[str, str]:
+    """Return why each section may be empty: the run's own words first."""
+    why = "no file was given" if series.published is None else "no raw curve of this glass is public that we know of"
+    own = "To see your own data here, name the file under “measurement:” in the study and run again."
+    return {**_REASONS, "measured": f"No measured curve is drawn: {why}. {own}", **series.missing}
 
 
 def _template() -> jinja2.Template:
@@ -107,7 +110,7 @@ def _gauge(row: Comparison) -> Markup:
         return 60 + 54 * max(-_GAUGE_END, min(_GAUGE_END, value)) / _GAUGE_END
 
     low, high, here = at(-row.critical), at(row.critical), at(row.difference)
-    colour = MODEL if row.compatible else PUBLISHED
+    colour = PUBLISHED if row.verdict == "differs" else MODEL
     beyond = abs(row.difference) > _GAUGE_END
     turn = 1 if row.difference > 0 else -1
     mark = (

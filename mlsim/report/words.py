@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-__all__ = ["GROUPS", "Label", "join_words", "label_of", "number_text", "published_text", "unit_text"]
+__all__ = ["GROUPS", "Label", "join_words", "label_of", "number_text", "pair_text", "published_text", "unit_text"]
 
 Label = tuple[str, str]
 """Name of a quantity in words, and the group of the table in which it stands."""
@@ -32,6 +32,7 @@ _LABELS: Final[dict[str, Label]] = {
 }
 
 _SUPERSCRIPT: Final = str.maketrans("0123456789-+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
+_ANIONS: Final = frozenset({"N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I"})
 _UNITS: Final = {"1": "", "": "", "g/cm3": "g/cm³", "cm2/s": "cm²/s", "1/A": "1/Å", "A": "Å", "1/A2": "1/Å²"}
 
 
@@ -97,6 +98,20 @@ def published_text(value: float, standard_error: float | None = None) -> str:
     if value and not 1e-3 <= abs(value) < 1e4:
         return number_text(value, standard_error)
     return f"{value:g}" if standard_error is None else f"{value:g} ± {standard_error:g}"
+
+
+def pair_text(pair: str) -> str:
+    """Return a pair of elements as it is written: the anion last.
+
+    Examples
+    --------
+    >>> pair_text("O-Zr"), pair_text("Cl-Cl"), pair_text("Cl-Li"), pair_text("Li-Zr")
+    ('Zr–O', 'Cl–Cl', 'Li–Cl', 'Li–Zr')
+    """
+    first, _, second = pair.partition("-")
+    if first in _ANIONS and second and second not in _ANIONS:
+        first, second = second, first
+    return f"{first}–{second}" if second else first
 
 
 def join_words(words: list[str]) -> str:

@@ -1,0 +1,224 @@
+"""Interactive plots of the structure: scattering, partials, coordination, links, Cl surroundings."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from mlsim.io.series import Line, MeasuredCurve, ReportSeries
+from mlsim.report.palette import ANION, DATA, DIFFERENCE, MODEL, PUBLISHED, SERIES
+from mlsim.report.traces import Chart, axis, chart, error_bars, escaped, line_with_band, rounded, thinned
+from mlsim.report.words import pair_text
+
+__all__ = [
+    "JOINT_LINKS",
+    "LINK_NAMES",
+    "chlorine",
+    "coordination",
+    "links",
+    "measured_alone",
+    "partials",
+    "published_links",
+    "scattering",
+]
+
+LINK_NAMES: Final = {
+    "zr_zr_corner_o_fraction": "corner, O",
+    "zr_zr_corner_cl_fraction": "corner, Cl",
+    "zr_zr_edge_fraction": "edge",
+    "zr_zr_face_fraction": "face",
+}
+JOINT_LINKS: Final = ("zr_zr_edge_fraction", "zr_zr_face_fraction")
+"""Published only as a sum."""
+
+_CURVE_AXES: Final = {
+    "g_pdf": ("<i>r</i> (Å)", "<i>G</i><sub>PDF</sub>(<i>r</i>) (1/Å²)"),
+    "s_of_q": ("<i>Q</i> (1/Å)", "<i>S</i>(<i>Q</i>)"),
+    "i_of_q": ("<i>Q</i> (1/Å)", "<i>S</i>(<i>Q</i>) − 1"),
+    "qi_of_q": ("<i>Q</i> (1/Å)", "<i>Q</i> [<i>S</i>(<i>Q</i>) − 1] (1/Å)"),
+    "f2_of_q": ("<i>Q</i> (1/Å)", "(<i>S</i> − 1) ⟨<i>f</i>⟩²/⟨<i>f</i>²⟩"),
+    "g_of_r": ("<i>r</i> (Å)", "<i>g</i>(<i>r</i>)"),
+    "t_of_r": ("<i>r</i> (Å)", "<i>T</i>(<i>r</i>) (1/Å²)"),
+}
+
+
+def scattering(series: ReportSeries, quantity: str) -> Chart | None:
+    model: Line | None = getattr(series, quantity)
+    measured = [curve for curve in series.measured if str(curve.quantity) == quantity]
+    if model is None and not measured:
+        return None
+    data: list[dict[str, Any]] = []
+    if model is not None:
+        data += line_with_band(model, "model", MODEL)
+    for curve in measured:
+        data += _data_and_difference(curve, model, draw_model=model is None)
+    x_title, y_title = _CURVE_AXES[quantity]
+    return chart(data, axis(x_title), axis(y_title))
+
+
+def measured_alone(curve: MeasuredCurve) -> Chart:
+    x_title, y_title = _CURVE_AXES[str(curve.quantity)]
+    return chart(_data_and_difference(curve, None, draw_model=True), axis(x_title), axis(y_title))
+
+
+def _data_and_difference(curve: MeasuredCurve, general: Line | None, *, draw_model: bool) -> list[dict[str, Any]]:
+    """Return the user's curve and, below it, data minus model where both are known."""
+    x, y, _ = thinned(curve.data.x, curve.data.y, None)
+    label = f"{curve.origin}: {curve.sample}" + (f", {curve.source}" if curve.source else "")
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "x": x,
+            "y": y,
+            "mode": "markers",
+            "name": escaped(label),
+            "marker": {"size": 4, "color": DATA, "symbol": "circle-open"},
+        }
+    ]
+    model = curve.model or general
+    if model is None:
+        return traces
+    if curve.model is not None:
+        name = "model" if draw_model else "model on the data's grid"
+        dash = {} if draw_model else {"line": {"color": MODEL, "width": 1.4, "dash": "dot"}}
+        traces[:0] = line_with_band(curve.model, name, MODEL, **dash)
+    at = np.asarray(curve.data.x)
+    inside = (at >= model.x[0]) & (at <= model.x[-1])
+    if inside.any():
+        difference = np.asarray(curve.data.y)[inside] - np.interp(at[inside], model.x, model.y)
+        lowest = min(min(curve.data.y), min(model.y))
+        offset = lowest - float(np.max(difference)) - 0.05 * (max(curve.data.y) - lowest)
+        shown_x, shown_y, _ = thinned(at[inside].tolist(), (difference + offset).tolist(), None)
+        traces.append(
+            {
+                "type": "scatter",
+                "x": shown_x,
+                "y": shown_y,
+                "mode": "lines",
+                "name": "data − model (shifted)",
+                "line": {"color": DIFFERENCE, "width": 1.2},
+            }
+        )
+    return traces
+
+
+def partials(series: ReportSeries) -> Chart | None:
+    if not series.partials:
+        return None
+    data: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    layout: dict[str, Any] = {}
+    for i, (pair, line) in enumerate(sorted(series.partials.items())):
+        number = "" if i == 0 else str(i + 1)
+        data += line_with_band(
+            line,
+            escaped(pair_text(pair)),
+            SERIES[i % len(SERIES)],
+            showlegend=False,
+            xaxis=f"x{number}",
+            yaxis=f"y{number}",
+        )
+        annotations.append(
+            {
+                "text": f"<b>{escaped(pair_text(pair))}</b>",
+                "xref": f"x{number} domain",
+                "yref": f"y{number} domain",
+                "x": 0.96,
+                "y": 0.96,
+                "xanchor": "right",
+                "yanchor": "top",
+                "showarrow": False,
+            }
+        )
+        layout[f"xaxis{number}"] = axis("<i>r</i> (Å)", title_standoff=4, nticks=5)
+        layout[f"yaxis{number}"] = {"rangemode": "tozero", "nticks": 5}
+        layout[f"yaxis{number}"]["title"] = {"text": "<i>g</i>(<i>r</i>)", "standoff": 4}
+    layout.update({"annotations": annotations, "showlegend": False, "height": 460})
+    return {"data": data, "layout": layout, "panels": {"number": len(series.partials), "wide": 5, "narrow": 2}}
+
+
+def coordination(series: ReportSeries) -> Chart | None:
+    if not series.coordination:
+        return None
+    data = [
+        {
+            "type": "bar",
+            "x": list(part.n_neighbours),
+            "y": rounded(part.fraction),
+            "error_y": error_bars(part.standard_error),
+            "name": escaped(f"{part.neighbour} around {part.center}"),
+            "marker": {"color": ANION.get(part.neighbour, SERIES[i % len(SERIES)])},
+        }
+        for i, part in enumerate(series.coordination)
+    ]
+    center = escaped(series.coordination[0].center)
+    return chart(
+        data,
+        axis("neighbours", dtick=1, zeroline=False),
+        axis(f"share of {center}", rangemode="tozero", tickformat=".0%"),
+        barmode="group",
+    )
+
+
+def links(series: ReportSeries) -> Chart | None:
+    if not series.links:
+        return None
+    names = [LINK_NAMES.get(share.label, escaped(share.label)) for share in series.links]
+    values = [share.fraction for share in series.links]
+    errors: list[float] | None = [share.standard_error or 0.0 for share in series.links]
+    if all(share.standard_error is None for share in series.links):
+        errors = None
+    joint = [share.fraction for share in series.links if share.label in JOINT_LINKS]
+    published = published_links(series)
+    if "edge or face" in published and len(joint) == len(JOINT_LINKS):
+        names.append("edge or face")
+        values.append(sum(joint))
+        errors = None if errors is None else [*errors, 0.0]
+    data = [_bars(names, values, errors, f"model ({series.n_glasses} glasses)", MODEL)]
+    if published:
+        source = escaped(_published_label(series))
+        data.append(_bars(list(published), list(published.values()), None, source, PUBLISHED))
+    return chart(data, axis(""), axis("share of Zr–Zr links", rangemode="tozero", tickformat=".0%"), barmode="group")
+
+
+def _bars(names: list[str], values: list[float], errors: list[float] | None, name: str, colour: str) -> dict[str, Any]:
+    return {
+        "type": "bar",
+        "x": names,
+        "y": rounded(values),
+        "error_y": error_bars(errors),
+        "name": name,
+        "marker": {"color": colour},
+    }
+
+
+def published_links(series: ReportSeries) -> dict[str, float]:
+    if series.published is None:
+        return {}
+    names = {**LINK_NAMES, "zr_zr_edge_or_face_fraction": "edge or face"}
+    entries = ((words, series.published.value(name)) for name, words in names.items())
+    return {words: entry.value for words, entry in entries if entry is not None}
+
+
+def _published_label(series: ReportSeries) -> str:
+    return "published (RMC)" if series.published is None else f"published, RMC, doi:{series.published.source.doi}"
+
+
+def chlorine(series: ReportSeries) -> Chart | None:
+    if not series.cl_by_zr:
+        return None
+    names = [escaped(share.label) for share in series.cl_by_zr]
+    known = [share.standard_error for share in series.cl_by_zr]
+    errors = None if all(error is None for error in known) else [error or 0.0 for error in known]
+    values = [share.fraction for share in series.cl_by_zr]
+    data = [_bars(names, values, errors, f"model ({series.n_glasses} glasses)", MODEL)]
+    terminal = None if series.published is None else series.published.value("cl_terminal_fraction")
+    if terminal is not None:
+        data.append(_bars(["1"], [terminal.value], None, escaped(_published_label(series)), PUBLISHED))
+    return chart(
+        data,
+        axis("Zr neighbours of Cl", type="category"),
+        axis("share of Cl", rangemode="tozero", tickformat=".0%"),
+        barmode="group",
+    )

@@ -1,0 +1,92 @@
+"""The pieces that all interactive plots are made of: axes, curves with bands, error bars, thinned arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from mlsim.io.series import Line
+from mlsim.report.palette import faded
+
+__all__ = ["Chart", "axis", "chart", "error_bars", "escaped", "line_with_band", "rounded", "thinned"]
+
+Chart = dict[str, Any]
+"""A plot in plotly's form: `data` and `layout`, and `panels` where the page lays out a grid of axes."""
+
+_MOST_POINTS: Final = 1200
+
+
+def chart(data: list[dict[str, Any]], x: dict[str, Any], y: dict[str, Any], height: int = 380, **layout: Any) -> Chart:
+    return {
+        "data": data,
+        "layout": {"xaxis": x, "yaxis": y, "height": height, **layout},
+    }
+
+
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    return {"title": {"text": title}, **more}
+
+
+def rounded(values: Sequence[float]) -> list[float]:
+    return [float(f"{value:.6g}") for value in values]
+
+
+def thinned(*arrays: Sequence[float] | None) -> list[list[float] | None]:
+    """Return arrays with at most `_MOST_POINTS` points, evenly taken, the last one kept."""
+    length = next(len(array) for array in arrays if array is not None)
+    if length <= _MOST_POINTS:
+        picked = list(range(length))
+    else:
+        picked = np.unique(np.linspace(0, length - 1, _MOST_POINTS).round().astype(int)).tolist()
+    return [None if array is None else rounded([array[i] for i in picked]) for array in arrays]
+
+
+def line_with_band(line: Line, name: str, colour: str, **trace: Any) -> list[dict[str, Any]]:
+    """Return the traces of a curve and, where it has errors, of the band of one standard error around it."""
+    x, y = rounded(line.x), rounded(line.y)
+    traces: list[dict[str, Any]] = []
+    if line.sigma is not None and any(line.sigma):
+        low = [a - b for a, b in zip(line.y, line.sigma, strict=True)]
+        high = [a + b for a, b in zip(line.y, line.sigma, strict=True)]
+        traces.append(
+            {
+                "type": "scatter",
+                "x": x + x[::-1],
+                "y": rounded(high + low[::-1]),
+                "fill": "toself",
+                "fillcolor": faded(colour, 0.25),
+                "line": {"width": 0},
+                "name": "± 1 standard error",
+                "legendrank": 1001,
+                "legendgroup": name,
+                "hoverinfo": "skip",
+                "showlegend": trace.get("showlegend", True),
+                **{key: value for key, value in trace.items() if key in ("xaxis", "yaxis")},
+            }
+        )
+    traces.append(
+        {
+            "type": "scatter",
+            "x": x,
+            "y": y,
+            "mode": "lines",
+            "name": name,
+            "legendgroup": name,
+            "line": {"color": colour, "width": 1.8},
+            **trace,
+        }
+    )
+    return traces
+
+
+def error_bars(errors: Sequence[float] | None) -> dict[str, Any]:
+    if errors is None:
+        return {"visible": False}
+    return {"type": "data", "array": rounded(errors), "thickness": 1.2, "width": 4, "color": "#8a8f98"}
+
+
+def escaped(text: str) -> str:
+    """Plotly reads a little HTML in labels; what a user wrote must stay text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
