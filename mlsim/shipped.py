@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-__all__ = ["shipped_folder"]
+__all__ = ["DEFAULT_POTENTIAL", "shipped_folder"]
+
+DEFAULT_POTENTIAL: Final = "lzoc-base"
+"""Potential of the single commands; a study names its own."""
 
 _PACKAGE = Path(__file__).resolve().parent
 

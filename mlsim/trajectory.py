@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlsim.errors import DataError
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 __all__ = ["Trajectory"]
 
@@ -82,6 +87,14 @@ class Trajectory:
         if not len(found):
             raise DataError(f"trajectory: holds no {element}; it has {', '.join(sorted(set(self.elements)))}")
         return found
+
+    def frames(self, first: int = 0) -> Iterator[Atoms]:
+        """Yield the frames from `first` on as structures."""
+        from ase import Atoms
+
+        for number in range(first, self.n_frames):
+            cell = self.cell if self.cell.ndim == 2 else self.cell[number]
+            yield Atoms(self.elements, positions=self.positions[number], cell=cell, pbc=True)
 
     def between(self, start: int, stop: int) -> Trajectory:
         """Return the frames `start` to `stop` (exclusive) as a trajectory."""

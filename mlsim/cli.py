@@ -1,1 +1,0 @@
-"""Command line: read, call, write; no physics."""

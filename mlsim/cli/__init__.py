@@ -1,0 +1,123 @@
+"""Command line: read, call, write; no physics.
+
+Each command imports what it needs when it runs, so that `mlsim --help` answers at once. A fault that the user can
+mend is one line on standard error and exit code 2; an interrupted run is exit code 75.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from mlsim import __version__
+from mlsim.cli.analysis import scatter, topology, transport
+from mlsim.cli.pipeline import md, pack, quench
+from mlsim.cli.run import report, run
+from mlsim.errors import MlsimError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="mlsim",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command, about in (
+    (run, "The whole job: formula to a table beside published values, and a report."),
+    (pack, "Random packing of a composition."),
+    (quench, "Melt and quench a structure."),
+    (md, "Molecular dynamics of a structure at one temperature."),
+    (scatter, "S(Q) or G_PDF(r) of structures, X-ray or neutron."),
+    (topology, "Coordination, links and anion surroundings of structures."),
+    (transport, "Diffusivity, conductivity and activation energy from trajectories."),
+    (report, "Write the report page of a finished run again."),
+):
+    app.command(short_help=about)(command)
+if importlib.util.find_spec("mlsim.cli.potential") is not None:
+    app.add_typer(importlib.import_module("mlsim.cli.potential").app, name="potential")
+
+# options that take several values after one name, and what such a value looks like
+_SEVERAL = {
+    "--temperature-K": re.compile(r"\d+(\.\d*)?"),
+    "--cutoff": re.compile(r"[A-Z][a-z]?-[A-Z][a-z]?=.*"),
+}
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mlsim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def mlsim(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Amorphous solid electrolytes: from a formula to structure, scattering and lithium transport, beside experiment.
+
+    `mlsim run` does the whole job for Li3ZrCl4O1.5; the other commands are its single steps.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(_exit_code(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _exit_code(arguments: list[str]) -> int:
+    try:
+        code = app(args=_spread(arguments), prog_name="mlsim", standalone_mode=False)
+    except MlsimError as error:
+        return _fault(str(error), error.exit_code)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()  # whoever read our output has gone; nobody is left to tell
+            return 1
+        where = f"{error.filename}: " if error.filename else ""
+        return _fault(f"{where}{error.strerror or error}", 2)
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # usage error of click
+            command = getattr(getattr(error, "ctx", None), "command_path", "mlsim")
+            message = " ".join(str(error.format_message()).split()).rstrip(".")
+            return _fault(f"{command}: {message}; see '{command} --help'", int(error.exit_code))
+        if type(error).__name__ == "Abort":
+            return _fault("stopped", 130)
+        raise
+    return code if isinstance(code, int) else 0
+
+
+def _fault(message: str, code: int) -> int:
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    return code
+
+
+def _spread(arguments: list[str]) -> list[str]:
+    """Turn `--temperature-K 600 700` into `--temperature-K 600 --temperature-K 700`.
+
+    Examples
+    --------
+    >>> _spread(["a.h5", "--temperature-K", "600", "700", "-o", "x.json"])
+    ['a.h5', '--temperature-K', '600', '--temperature-K', '700', '-o', 'x.json']
+    """
+    result: list[str] = []
+    option = ""
+    for argument in arguments:
+        if argument in _SEVERAL:
+            option = argument
+        elif option and result[-1] != option and _SEVERAL[option].fullmatch(argument):
+            result.append(option)
+        elif option and result[-1] != option:
+            option = ""
+        result.append(argument)
+    return result

@@ -1,0 +1,216 @@
+"""What a run shows while it goes and when it ends: bars on a terminal, plain lines in a log file."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from mlsim.progress import duration_text
+
+if TYPE_CHECKING:
+    from mlsim.io.results import QuantityRow
+    from mlsim.study import StudyOutcome, StudySettings
+
+__all__ = ["PlainStudyDisplay", "announced", "comparison_table", "print_outcome", "print_rows", "study_display"]
+
+_RATE_WINDOW_S: Final = 60.0
+_TABLE_WIDTH: Final = 118
+
+
+@dataclass
+class _Pace:
+    """Where one glass is, and how fast it went during the last minute."""
+
+    stage: str = "starting"
+    done: float = 0.0
+    total: float = 0.0
+    history: deque[tuple[float, float]] = field(default_factory=deque)
+
+    def update(self, stage: str, done: float, total: float, now: float) -> None:
+        self.stage, self.done, self.total = stage, done, total
+        if self.history and done == self.history[0][1]:
+            self.history.clear()  # nothing moved yet: the clock starts with the first step
+        self.history.append((now, done))
+        while now - self.history[0][0] > _RATE_WINDOW_S and len(self.history) > 2:
+            self.history.popleft()
+
+    @property
+    def rate(self) -> float:
+        (start, first), (end, last) = self.history[0], self.history[-1]
+        return (last - first) / (end - start) if end > start else 0.0
+
+    @property
+    def text(self) -> str:
+        share = 100 * self.done / self.total if self.total else 100.0
+        text = f"{share:3.0f} %"
+        if self.rate > 0 and self.done < self.total:
+            text += f"  {self.rate:.3g} steps/s  {duration_text((self.total - self.done) / self.rate)} left"
+        return text
+
+
+class _Overall:
+    """Keeps the pace of all glasses and says how the study as a whole stands."""
+
+    def __init__(self, clock: Any = time.monotonic) -> None:
+        self._clock = clock
+        self.paces: dict[str, _Pace] = {}
+
+    def update(self, label: str, stage: str, done: float, total: float) -> _Pace:
+        pace = self.paces.setdefault(label, _Pace())
+        pace.update(stage, done, total, self._clock())
+        return pace
+
+    @property
+    def text(self) -> str:
+        done = sum(pace.done for pace in self.paces.values())
+        total = sum(pace.total for pace in self.paces.values())
+        rate = sum(pace.rate for pace in self.paces.values() if pace.done < pace.total)
+        left = f"  {duration_text((total - done) / rate)} left" if rate > 0 and done < total else ""
+        return f"{100 * done / total if total else 0:3.0f} %{left}"
+
+
+class PlainStudyDisplay:
+    """Plain lines for a log: one per glass every `interval_s` seconds and at every change of stage.
+
+    Parameters
+    ----------
+    stream
+        Where lines go.
+    interval_s
+        Shortest time between two lines about the same stage of the same glass, s.
+    """
+
+    def __init__(
+        self, stream: TextIO, interval_s: float = 20.0, *, one_run: bool = False, clock: Any = time.monotonic
+    ) -> None:
+        self._one_run = one_run
+        self._stream = stream
+        self._interval_s = interval_s
+        self._clock = clock
+        self._overall = _Overall(clock)
+        self._last: dict[str, tuple[str, float]] = {}
+
+    def __call__(self, label: str, stage: str, done: float, total: float) -> None:
+        """Note where a glass is; print a line when it is time for one."""
+        pace = self._overall.update(label, stage, done, total)
+        now = self._clock()
+        before, when = self._last.get(label, ("", float("-inf")))
+        if stage == before and done < total and now - when < self._interval_s:
+            return
+        self._last[label] = (stage, now)
+        overall = "" if self._one_run else f"  (study {self._overall.text})"
+        self._stream.write(f"{label}  {stage}  {done:.0f}/{total:.0f} steps  {pace.text}{overall}\n")
+        self._stream.flush()
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+
+class _TerminalStudyDisplay:
+    """One bar per glass and one for the study."""
+
+    def __init__(self, bars: Progress, *, one_run: bool = False) -> None:
+        self._bars = bars
+        self._overall = _Overall()
+        self._ids: dict[str, TaskID] = {}
+        self._study = None if one_run else bars.add_task("study", total=1.0, stage="", text="")
+
+    def __call__(self, label: str, stage: str, done: float, total: float) -> None:
+        pace = self._overall.update(label, stage, done, total)
+        if label not in self._ids:
+            self._ids[label] = self._bars.add_task(label, total=total, stage=stage, text="")
+        self._bars.update(self._ids[label], completed=done, total=total, stage=stage, text=pace.text)
+        if self._study is None:
+            return
+        paces = self._overall.paces.values()
+        self._bars.update(
+            self._study,
+            completed=sum(pace.done for pace in paces),
+            total=sum(pace.total for pace in paces),
+            text=self._overall.text,
+        )
+
+    def say(self, text: str) -> None:
+        self._bars.console.print(text, markup=False, highlight=False)
+
+
+@contextlib.contextmanager
+def study_display(*, one_run: bool = False) -> Iterator[PlainStudyDisplay | _TerminalStudyDisplay]:
+    """Yield what `run_study` tells its progress to: bars on a terminal, plain lines otherwise.
+
+    Parameters
+    ----------
+    one_run
+        True for a single run, which needs no line for all together.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield PlainStudyDisplay(sys.stderr, one_run=one_run)
+        return
+    columns = (
+        TextColumn("{task.description:<9}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[text]}"),
+        TextColumn("{task.fields[stage]}", style="dim"),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        yield _TerminalStudyDisplay(bars, one_run=one_run)
+
+
+def announced(settings: StudySettings, directory: Path) -> None:
+    """Say in one line what is about to run."""
+    glasses = settings.glasses
+    sys.stderr.write(
+        f"{settings.name}, preset {settings.preset}: {glasses.number} glasses of {glasses.atoms} atoms "
+        f"of {settings.composition}, potential {settings.potential} -> {directory}/\n"
+    )
+
+
+def print_outcome(outcome: StudyOutcome) -> None:
+    """Print the comparison table, the notes and where the report is."""
+    console = _console()
+    if outcome.already_done:
+        console.print(f"{outcome.directory}: already done; delete {outcome.result.name} there to analyse again")
+    console.print(comparison_table(outcome.rows))
+    for note in outcome.notes:
+        console.print(f"- {note}", markup=False)
+    console.print(f"report: {outcome.report}", markup=False)
+
+
+def print_rows(rows: Sequence[QuantityRow]) -> None:
+    """Print numbers as a table."""
+    _console().print(comparison_table(rows))
+
+
+def comparison_table(rows: Sequence[QuantityRow]) -> Table:
+    """Return the table of our numbers beside the published ones."""
+    table = Table(caption="± one standard error over n independent glasses; difference = (ours - published)/error")
+    for name in ("quantity", "this run", "published", "difference", "published by"):
+        table.add_column(name, justify="left" if name in ("quantity", "published by") else "right")
+    for row in rows:
+        at = "" if row.temperature_K is None else f" ({row.temperature_K:g} K)"
+        reference, published, source = row.reference, "", ""
+        if reference is not None:
+            error = "" if reference.standard_error is None else f" ± {reference.standard_error:g}"
+            published, source = f"{reference.value:g}{error}", reference.source
+        difference = row.difference_in_standard_errors
+        shown = "" if difference is None else f"{difference:+.1f}"
+        table.add_row(f"{row.name}{at}", str(row.estimate), published, shown, source)
+    return table
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_TABLE_WIDTH)

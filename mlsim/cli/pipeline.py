@@ -1,0 +1,157 @@
+"""`mlsim pack`, `mlsim quench` and `mlsim md`: the steps that make a glass and let it move."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mlsim.cli.files import require_absent
+from mlsim.shipped import DEFAULT_POTENTIAL
+
+if TYPE_CHECKING:
+    from mlsim.melt_quench import Glass, Schedule
+    from mlsim.progress import Progress, StopRequest
+
+__all__ = ["md", "pack", "quench"]
+
+Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
+Potential = Annotated[str, typer.Option(metavar="NAME", help="Shipped potential by name, or a model file.")]
+Seed = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
+OutputFolder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the results.")]
+
+
+def pack(
+    formula: Annotated[str, typer.Argument(metavar="FORMULA", help="Charge neutral, such as Li3ZrCl4O1.5.")],
+    atoms: Annotated[int, typer.Option("--atoms", help="Atoms in the cell: a multiple of the formula unit.")],
+    density: Annotated[float, typer.Option("--density-g-cm3", help="Mass density.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Structure, *.extxyz.")],
+    seed: Seed = 1,
+    force: Force = False,
+) -> None:
+    """Pack atoms at random into a periodic cube, no pair closer than its minimum distance."""
+    from mlsim.composition import Composition
+    from mlsim.io.structures import write_structure
+    from mlsim.melt_quench import pack as packed
+
+    require_absent(output, force)
+    structure = packed(Composition.parse(formula), atoms, density_g_cm3=density, seed=seed)
+    write_structure(output, structure)
+    typer.echo(f"wrote {output}: {len(structure)} atoms, edge {structure.cell.lengths()[0]:.3f} Å")
+
+
+def quench(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Structure to melt, as from `mlsim pack`.")],
+    output: OutputFolder,
+    schedule: Annotated[
+        str, typer.Option(metavar="FILE", help="quick, production, or a YAML file with segments.")
+    ] = "quick",
+    potential: Potential = DEFAULT_POTENTIAL,
+    seed: Seed = 1,
+) -> None:
+    """Melt and quench a structure; writes glass.extxyz, thermo.csv and result.json.
+
+    Interrupt it anywhere: the same command goes on where it stopped.
+    """
+    from mlsim.io.studies import read_schedule
+    from mlsim.melt_quench import production_schedule, quick_schedule
+
+    named = {"quick": quick_schedule, "production": production_schedule}
+    plan = named[schedule]() if schedule in named else read_schedule(schedule)
+    _run(file, output, plan, potential, seed, frame_interval_ps=None)
+
+
+def md(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Structure, such as the glass of `mlsim quench`.")],
+    temperature: Annotated[float, typer.Option("--temperature-K", help="Temperature.")],
+    time: Annotated[float, typer.Option("--time-ps", help="Recorded time.")],
+    output: OutputFolder,
+    equilibration: Annotated[float, typer.Option("--equilibration-ps", min=0, help="Time before, not recorded.")] = 1.0,
+    ensemble: Annotated[Literal["nvt", "npt"], typer.Option(help="Constant volume or ambient pressure.")] = "nvt",
+    interval: Annotated[float, typer.Option("--interval-ps", help="Time between two frames.")] = 0.02,
+    timestep: Annotated[float, typer.Option("--timestep-fs", help="Time step.")] = 2.0,
+    potential: Potential = DEFAULT_POTENTIAL,
+    seed: Seed = 1,
+) -> None:
+    """Molecular dynamics at one temperature; writes trajectory.h5 and thermo.csv.
+
+    Interrupt it anywhere: the same command goes on where it stopped.
+    """
+    from mlsim.melt_quench import hold_schedule
+
+    plan = hold_schedule(temperature, time, ensemble, equilibration_ps=equilibration, timestep_fs=timestep)
+    _run(file, output, plan, potential, seed, frame_interval_ps=interval, temperature_K=temperature)
+
+
+def _run(
+    file: Path,
+    output: Path,
+    schedule: Schedule,
+    potential: str,
+    seed: int,
+    *,
+    frame_interval_ps: float | None,
+    temperature_K: float | None = None,
+) -> None:
+    """Run a schedule on a structure and write what it gives."""
+    from mlsim.io.structures import read_structure, write_structure
+    from mlsim.io.trajectories import TrajectoryRecorder
+    from mlsim.melt_quench import run_schedule
+    from mlsim.study import ModelFile, folder_lock, require_elements
+
+    start = read_structure(file)
+    source = ModelFile.named(potential)
+    require_elements(start.get_chemical_symbols(), source)
+    if output.exists() and not output.is_dir():
+        from mlsim.errors import SettingsError
+
+        raise SettingsError(f"{output}: is a file; choose a folder with -o")
+    with folder_lock(output):
+        recorder = None
+        if frame_interval_ps is not None:
+            recorder = TrajectoryRecorder(output, start.get_chemical_symbols(), frame_interval_ps, temperature_K)
+        with _watched() as (progress, stop):
+            glass = run_schedule(
+                start,
+                schedule,
+                source.when_needed(),
+                directory=output,
+                seed=seed,
+                potential_sha256=source.sha256,
+                recorder=recorder,
+                frame_interval_ps=frame_interval_ps,
+                progress=progress,
+                stop=stop,
+            )
+        if recorder is not None:
+            recorder.finish()
+        write_structure(output / "glass.extxyz", glass.atoms)
+        _write_numbers(output, glass)
+    typer.echo(f"{output}: done, {schedule.total_ps:g} ps, density {glass.density_g_cm3:.3f} g/cm3")
+
+
+def _write_numbers(output: Path, glass: Glass) -> None:
+    """Write thermo.csv and result.json of a run."""
+    from mlsim.curve import Estimate
+    from mlsim.io.results import Provenance, QuantityRow, write_result
+    from mlsim.io.tables import write_thermo_csv
+
+    write_thermo_csv(output / "thermo.csv", glass.log)
+    estimate = Estimate(glass.density_g_cm3, None, 1, "g/cm3")
+    provenance = Provenance.here(
+        potential_sha256=glass.potential_sha256, settings_sha256=glass.schedule.sha256, seed=glass.seed
+    )
+    write_result(output / "result.json", [QuantityRow("density_g_cm3", estimate, "this run")], provenance)
+
+
+@contextlib.contextmanager
+def _watched() -> Iterator[tuple[Progress, StopRequest]]:
+    """Progress of one run and the request to stop it."""
+    from mlsim.cli.display import study_display
+    from mlsim.progress import stop_on_signals
+
+    with stop_on_signals() as stop, study_display(one_run=True) as display:
+        yield lambda stage, done, total: display("run", stage, done, total), stop

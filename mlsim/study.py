@@ -1,1 +1,0 @@
-"""One study: its settings and its stages."""

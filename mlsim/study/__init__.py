@@ -1,0 +1,24 @@
+"""One study: its settings and its stages, resumable; from a formula to a table beside the published values."""
+
+from __future__ import annotations
+
+from mlsim.study.manifest import folder_lock
+from mlsim.study.potentials import LoadedWhenNeeded, ModelFile, PotentialSource, require_elements
+from mlsim.study.runner import StudyOutcome, StudyProgress, run_study
+from mlsim.study.settings import StudySettings, read_study, shipped_study
+from mlsim.study.workers import WorkerDied
+
+__all__ = [
+    "LoadedWhenNeeded",
+    "ModelFile",
+    "PotentialSource",
+    "StudyOutcome",
+    "StudyProgress",
+    "StudySettings",
+    "WorkerDied",
+    "folder_lock",
+    "read_study",
+    "require_elements",
+    "run_study",
+    "shipped_study",
+]

@@ -1,0 +1,92 @@
+"""Potentials as a study sees them: a name, a hash, elements, and a calculator that is loaded when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from mlsim.errors import DataError, SettingsError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+
+__all__ = ["LoadedWhenNeeded", "ModelFile", "PotentialSource", "require_elements"]
+
+
+class PotentialSource(Protocol):
+    """What a study needs to know of a potential, and how a worker gets it; it is pickled to the workers."""
+
+    @property
+    def name(self) -> str:
+        """Name for the result."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the model file."""
+
+    @property
+    def elements(self) -> Sequence[str]:
+        """Elements that it knows."""
+
+    def load(self) -> Calculator:
+        """Return the calculator; called in the worker."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A potential by name or path."""
+
+    name: str
+    sha256: str
+    elements: tuple[str, ...]
+
+    @classmethod
+    def named(cls, name: str) -> ModelFile:
+        """Return the potential of that name or path."""
+        from mlsim.potential import describe
+
+        info = describe(name)
+        return cls(name, info.sha256, tuple(info.elements))
+
+    def load(self) -> Calculator:
+        """Return the calculator."""
+        from mlsim.potential import load
+
+        return load(self.name)
+
+    def when_needed(self) -> LoadedWhenNeeded:
+        """Return a calculator that loads the potential at its first step."""
+        return LoadedWhenNeeded(self)
+
+
+class LoadedWhenNeeded:
+    """Calculator that loads the potential at the first step, so that finished stages cost nothing."""
+
+    implemented_properties: Final = ("energy", "forces", "stress")
+
+    def __init__(self, source: PotentialSource | None) -> None:
+        self._source = source
+        self._loaded: Calculator | None = None
+        self.results: dict[str, Any] = {}
+
+    def calculate(self, atoms: Atoms, properties: list[str], system_changes: list[str]) -> None:
+        """Let the potential answer."""
+        if self._source is None:
+            raise DataError("a stage of this study is not finished; run the same command again")
+        if self._loaded is None:
+            self._loaded = self._source.load()
+        self._loaded.calculate(atoms, properties, system_changes)
+        self.results = self._loaded.results
+
+
+def require_elements(wanted: Iterable[str], source: PotentialSource) -> None:
+    """Raise SettingsError if a potential does not know all elements that are wanted."""
+    elements = list(dict.fromkeys(wanted))
+    missing = [element for element in elements if element not in source.elements]
+    if missing:
+        raise SettingsError(
+            f"potential {source.name}: does not know {', '.join(missing)}, wanted are {', '.join(elements)}; "
+            f"it knows {', '.join(source.elements)}; choose another potential or composition"
+        )

@@ -1,0 +1,216 @@
+"""Structure of the finished glasses: density, scattering, topology; as numbers and as what the report draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from mlsim.curve import Curve, Estimate, Measurement, Quantity, estimate_over, weighted_profile_r
+from mlsim.errors import DataError
+from mlsim.geometry import largest_exact_radius
+from mlsim.io.measurements import read_measurement
+from mlsim.io.results import QuantityRow, Reference
+from mlsim.io.series import CoordinationHistogram, Line, MeasuredCurve, Share, ThermoPart
+from mlsim.melt_quench import Glass
+from mlsim.scattering import over_glasses, partial_g_of_r, smallest_q, total_scattering
+from mlsim.study.settings import MeasurementSettings, ScatteringSettings, StudySettings
+from mlsim.topology import Topology, bond_cutoffs, estimates_over_glasses, topology_of
+from mlsim.units import G_CM3_PER_U_A3
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+__all__ = ["StructurePart", "density_row", "measured_part", "scattering_series", "thermo_parts", "topology_part"]
+
+_LONGEST_THERMO: Final = 1500
+
+
+@dataclass(frozen=True)
+class StructurePart:
+    """Rows of the result, fields of the series and notes that one part of the analysis makes."""
+
+    rows: tuple[QuantityRow, ...]
+    series: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+def density_row(glasses: Sequence[Glass]) -> QuantityRow:
+    """Return the mass density over independent glasses."""
+    estimate = estimate_over([glass.density_g_cm3 for glass in glasses], "g/cm3")
+    last = glasses[0].schedule.segments[-1]
+    return QuantityRow("density_g_cm3", estimate, f"{last.ensemble.upper()} at {last.end_K:g} K after the quench")
+
+
+def thermo_parts(glasses: Sequence[Glass]) -> tuple[ThermoPart, ...]:
+    """Return temperature and density against time of every glass, thinned to what a plot can show."""
+    parts = []
+    for number, glass in enumerate(glasses, start=1):
+        log = glass.log
+        every = slice(None, None, max(1, len(log) // _LONGEST_THERMO))
+        mass = float(glass.atoms.get_masses().sum())
+        parts.append(
+            ThermoPart(
+                label=f"glass {number}",
+                time_ps=tuple(log.time_ps[every].tolist()),
+                temperature_K=tuple(log.temperature_K[every].tolist()),
+                density_g_cm3=tuple((mass / log.volume_A3[every] * G_CM3_PER_U_A3).tolist()),
+            )
+        )
+    return tuple(parts)
+
+
+def scattering_series(ensembles: Sequence[Sequence[Atoms]], settings: ScatteringSettings) -> dict[str, Any]:
+    """Return X-ray S(Q), G_PDF(r) and the partial g(r) over glasses, for the report.
+
+    Parameters
+    ----------
+    ensembles
+        Frames of each glass.
+    """
+    box = min(largest_exact_radius(atoms.cell.array) for frames in ensembles for atoms in frames)
+    r_max = box if settings.r_max_A is None else settings.r_max_A
+    r = np.arange(0.02, r_max + 1e-9, 0.02)
+    q_min = max(settings.q_min_per_A, settings.q_step_per_A)
+    q = np.arange(q_min, settings.q_max_per_A + 1e-9, settings.q_step_per_A)
+    ions = settings.form_factors == "ions"
+    s = [total_scattering(frames, quantity=Quantity.S_OF_Q, q=q, ions=ions) for frames in ensembles]
+    g = [
+        total_scattering(frames, quantity=Quantity.G_PDF, q=q, r=r, window=settings.window, ions=ions)
+        for frames in ensembles
+    ]
+    partials = [partial_g_of_r(frames, r_max_A=box, r_step_A=0.05) for frames in ensembles]
+    lowest = max(smallest_q(frames) for frames in ensembles)
+    shown = over_glasses(s).between(min(lowest, settings.q_max_per_A), settings.q_max_per_A)
+    return {
+        "s_of_q": Line.of(shown),
+        "g_pdf": Line.of(over_glasses(g)),
+        "q_max_per_A": settings.q_max_per_A,
+        "partials": {"-".join(pair): Line.of(over_glasses([p[pair] for p in partials])) for pair in partials[0]},
+    }
+
+
+def topology_part(
+    ensembles: Sequence[Sequence[Atoms]], settings: StudySettings, references: dict[str, Reference | None]
+) -> StructurePart:
+    """Return coordination, linkage and anion environments over glasses.
+
+    Cut-offs are found once, on the frames of all glasses, so that every glass is counted alike.
+    """
+    wanted = settings.topology
+    fixed = {_pair(name): value for name, value in wanted.cutoffs_A.items()}
+    cutoffs = bond_cutoffs([atoms for frames in ensembles for atoms in frames], fixed_A=fixed)
+    glasses = [
+        topology_of(frames, cutoffs_A=cutoffs, center=wanted.center, bridging=wanted.bridging, mobile=wanted.mobile)
+        for frames in ensembles
+    ]
+    shown = ", ".join(
+        f"{'-'.join(pair)} {cutoffs[pair]:.2f} Å"
+        for anion in glasses[0].bridging
+        if (pair := (min(wanted.center, anion), max(wanted.center, anion))) in cutoffs
+    )
+    method = f"bonds shorter than {shown}"
+    estimates = estimates_over_glasses(glasses)
+    rows = tuple(QuantityRow(name, e, method, reference=references.get(name)) for name, e in estimates.items())
+    series: dict[str, Any] = {
+        "coordination": tuple(_histogram(glasses, wanted.center, anion) for anion in glasses[0].bridging),
+        "links": tuple(
+            Share(label=name, fraction=_share(e.value), standard_error=e.standard_error)
+            for name, e in estimates.items()
+            if name.startswith(f"{wanted.center}_{wanted.center}_".lower())
+        ),
+    }
+    if "Cl" in glasses[0].bridging:
+        series["cl_by_zr"] = _environments(glasses, "Cl")
+    return StructurePart(rows, series)
+
+
+def measured_part(
+    ensembles: Sequence[Sequence[Atoms]], entries: Sequence[MeasurementSettings], *, form_factors: str
+) -> StructurePart:
+    """Compare the glasses with measured curves, model and data through the same transform."""
+    rows, curves, notes = [], [], []
+    for entry in entries:
+        measurement = read_measurement(entry.file, entry.quantity, entry.radiation, entry.sample, entry.source)
+        data = _compared_range(measurement.curve, entry, ensembles)
+        models = [_model_of(frames, data, entry, ions=form_factors == "ions") for frames in ensembles]
+        values = [weighted_profile_r(model, data) for model in models]
+        source = entry.source or entry.file
+        rows.append(
+            QuantityRow(
+                f"rw_{entry.label}",
+                estimate_over(values, "1"),
+                f"Rw of {entry.radiation} {entry.quantity.value} between {data.x[0]:g} and {data.x[-1]:g}, "
+                f"no scale fitted; {source}",
+            )
+        )
+        shown = Measurement(data, measurement.radiation, measurement.sample, measurement.source)
+        curves.append(MeasuredCurve.of(shown, over_glasses(models)))
+        if len(data.x) < len(measurement.curve.x):
+            notes.append(f"{entry.label}: compared between {data.x[0]:g} and {data.x[-1]:g} only")
+    return StructurePart(tuple(rows), {"measured": tuple(curves)}, tuple(notes))
+
+
+def _compared_range(curve: Curve, entry: MeasurementSettings, ensembles: Sequence[Sequence[Atoms]]) -> Curve:
+    """Cut a measured curve to what was asked for and what a box of this size can say."""
+    low, high = entry.from_x or 0.0, entry.to_x or float(curve.x[-1])
+    if curve.quantity.of_q:
+        low = max(low, max(smallest_q(frames) for frames in ensembles))
+    else:
+        # the origin is a point of many files; no function of r is compared there
+        low = max(low, 1e-6)
+        high = min(high, min(largest_exact_radius(atoms.cell.array) for frames in ensembles for atoms in frames))
+    try:
+        return curve.between(low, high)
+    except DataError as error:
+        raise DataError(f"{entry.file}: nothing left to compare: {error}") from error
+
+
+def _model_of(frames: Sequence[Atoms], data: Curve, entry: MeasurementSettings, *, ions: bool) -> Curve:
+    if data.quantity.of_q:
+        return total_scattering(frames, radiation=entry.radiation, quantity=data.quantity, q=data.x, ions=ions)
+    q_max = entry.q_max_per_A or ScatteringSettings().q_max_per_A
+    step = ScatteringSettings().q_step_per_A
+    q = np.arange(max(entry.q_min_per_A, step), q_max + 1e-9, step)
+    return total_scattering(
+        frames, radiation=entry.radiation, quantity=data.quantity, q=q, r=data.x, window=entry.window, ions=ions
+    )
+
+
+def _histogram(glasses: Sequence[Topology], center: str, anion: str) -> CoordinationHistogram:
+    histograms = [glass.coordination_histograms[center, anion] for glass in glasses]
+    size = max(len(histogram) for histogram in histograms)
+    table = np.array([np.pad(histogram, (0, size - len(histogram))) for histogram in histograms])
+    estimates = [estimate_over(column, "1") for column in table.T]
+    return CoordinationHistogram(
+        center=center,
+        neighbour=anion,
+        n_neighbours=tuple(range(size)),
+        fraction=tuple(e.value for e in estimates),
+        standard_error=_errors(estimates),
+    )
+
+
+def _environments(glasses: Sequence[Topology], anion: str) -> tuple[Share, ...]:
+    table = np.array([glass.anion_environments(anion) for glass in glasses])
+    estimates = [estimate_over(column, "1") for column in table.T]
+    return tuple(
+        Share(label=label, fraction=_share(e.value), standard_error=e.standard_error)
+        for label, e in zip(("0", "1", "2", "3"), estimates, strict=True)
+    )
+
+
+def _pair(name: str) -> tuple[str, str]:
+    first, _, second = name.partition("-")
+    return first, second
+
+
+def _errors(estimates: Sequence[Estimate]) -> tuple[float, ...] | None:
+    errors = [e.standard_error for e in estimates]
+    return None if any(error is None for error in errors) else tuple(float(error or 0.0) for error in errors)
+
+
+def _share(value: float) -> float:
+    return min(max(value, 0.0), 1.0)  # sums of fractions end a rounding error away from 1

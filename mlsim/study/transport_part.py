@@ -1,0 +1,186 @@
+"""Lithium transport of the finished glasses: diffusivities, Arrhenius line, conductivity at 298 K, Haven ratio."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from mlsim.curve import Estimate
+from mlsim.errors import NotConverged
+from mlsim.io.results import QuantityRow, Reference
+from mlsim.io.series import ArrheniusPart, ArrheniusPoint, Line, MsdPart, Section
+from mlsim.study.settings import StudySettings
+from mlsim.study.structure_part import StructurePart
+from mlsim.trajectory import Trajectory
+from mlsim.transport import ArrheniusFit, Diffusion, arrhenius, carriers_per_A3, diffusivity, haven_ratio
+
+__all__ = ["transport_part"]
+
+_ROOM_K: Final = 298.0
+_ONE_SIGMA: Final = 0.6826894921370859
+
+
+def transport_part(
+    trajectories: Mapping[float, Sequence[Trajectory]],
+    settings: StudySettings,
+    references: Mapping[str, Reference | None],
+) -> StructurePart:
+    """Return diffusivity at every temperature, and what follows at 298 K.
+
+    Parameters
+    ----------
+    trajectories
+        By temperature in K: one trajectory per glass.
+    """
+    ion = settings.topology.mobile
+    temperatures = sorted(trajectories)
+    mobile = {t: diffusivity(trajectories[t], ion, temperature_K=t) for t in temperatures}
+    framework = {t: _fastest_of_framework(trajectories[t], settings, t) for t in temperatures}
+    carriers = float(np.mean([carriers_per_A3(trajectories[t], ion) for t in temperatures]))
+    rows = [_diffusivity_row(mobile[t], ion) for t in temperatures]
+    notes = _notes(mobile, framework, ion)
+    fit: ArrheniusFit | None = None
+    missing: dict[Section, str] = {}
+    try:
+        fit = arrhenius([mobile[t] for t in temperatures], seed=settings.seed)
+    except NotConverged as error:
+        notes.append(f"no activation energy and no conductivity at 298 K: {error}")
+        missing["arrhenius"] = str(error)
+    if fit is not None:
+        rows += _fit_rows(fit, carriers, references)
+        interval = fit.conductivity_interval(_ROOM_K, carriers, level=0.95)
+        notes.append(
+            f"conductivity at 298 K is extrapolated from {min(fit.temperatures_K):g} to {max(fit.temperatures_K):g} K "
+            f"(Nernst-Einstein, Haven ratio one): between {interval.low:.2g} and {interval.high:.2g} mS/cm with 95 % "
+            "probability if the line is straight"
+        )
+        notes.extend(f"Arrhenius line: {flag}" for flag in fit.flags)
+    haven = _haven(trajectories, mobile, ion)
+    if haven is not None:
+        rows.append(haven)
+    series: dict[str, Any] = {
+        "msd": tuple(_msd_part(mobile[t], ion) for t in temperatures),
+        "arrhenius": _arrhenius_part(mobile, framework, fit, carriers),
+        "missing": missing,
+    }
+    return StructurePart(tuple(rows), series, tuple(notes))
+
+
+def _fastest_of_framework(
+    trajectories: Sequence[Trajectory], settings: StudySettings, temperature_K: float
+) -> Diffusion | None:
+    """Return the diffusivity of the fastest element besides the mobile ion, if one of them diffuses at all."""
+    others = sorted(set(trajectories[0].elements) - {settings.topology.mobile})
+    found = [diffusivity(trajectories, element, drift="cell", temperature_K=temperature_K) for element in others]
+    moving = [d for d in found if d.diffusive]
+    return max(moving, key=lambda d: d.diffusivity.value) if moving else None
+
+
+def _diffusivity_row(diffusion: Diffusion, ion: str) -> QuantityRow:
+    name = f"{ion.lower()}_diffusivity_cm2_s"
+    method = diffusion.reason if diffusion.diffusive else f"upper bound (95 %), {diffusion.reason}"
+    return QuantityRow(name, diffusion.diffusivity, method, temperature_K=diffusion.temperature_K)
+
+
+def _fit_rows(fit: ArrheniusFit, carriers: float, references: Mapping[str, Reference | None]) -> list[QuantityRow]:
+    span = f"{min(fit.temperatures_K):g} to {max(fit.temperatures_K):g} K"
+    sigma = fit.conductivity_at(_ROOM_K, carriers)
+    return [
+        QuantityRow(
+            "activation_energy_eV",
+            fit.activation_energy,
+            f"weighted Arrhenius line, {span}",
+            reference=references.get("activation_energy_eV"),
+        ),
+        QuantityRow(
+            "conductivity_298K_mS_cm",
+            sigma,
+            f"Nernst-Einstein, extrapolated from {span}; error: half of the 68 % interval, which is skewed",
+            temperature_K=None,
+            reference=references.get("conductivity_298K_mS_cm"),
+        ),
+    ]
+
+
+def _haven(
+    trajectories: Mapping[float, Sequence[Trajectory]], mobile: Mapping[float, Diffusion], ion: str
+) -> QuantityRow | None:
+    """Return the Haven ratio at the highest temperature that gives one: there the statistics are best."""
+    for temperature in sorted(mobile, reverse=True):
+        ratio = haven_ratio(trajectories[temperature], ion, temperature_K=temperature, tracer=mobile[temperature])
+        if ratio is not None:
+            return QuantityRow("haven_ratio", ratio, "tracer over collective diffusivity", temperature_K=temperature)
+    return None
+
+
+def _notes(mobile: Mapping[float, Diffusion], framework: Mapping[float, Diffusion | None], ion: str) -> list[str]:
+    notes = []
+    for temperature, diffusion in mobile.items():
+        if not diffusion.diffusive:
+            notes.append(f"{temperature:g} K: {ion} is {diffusion.reason}; D given there is an upper bound")
+    liquid = {t: d for t, d in framework.items() if d is not None}
+    if liquid:
+        listed = "; ".join(
+            f"{t:g} K: {d.label} {d.diffusivity.value:.1e} against {ion} {mobile[t].diffusivity.value:.1e} cm2/s"
+            for t, d in liquid.items()
+        )
+        notes.append(
+            f"the framework diffuses as well at {', '.join(f'{t:g}' for t in liquid)} K ({listed}): that is a liquid "
+            "above the glass transition, and a line from there does not hold for the glass at 298 K"
+        )
+    return notes
+
+
+def _msd_part(diffusion: Diffusion, ion: str) -> MsdPart:
+    msd, window = diffusion.msd, diffusion.window
+    sigma = msd.sigma_A2
+    return MsdPart(
+        temperature_K=diffusion.temperature_K,
+        element=ion,
+        lag_ps=tuple(msd.lag_ps.tolist()),
+        msd_A2=tuple(msd.msd_A2.tolist()),
+        standard_error_A2=None if sigma is None else tuple(sigma.tolist()),
+        fit_from_ps=None if window is None else window.start_ps,
+        fit_to_ps=None if window is None else window.stop_ps,
+        diffusive=diffusion.diffusive,
+    )
+
+
+def _arrhenius_part(
+    mobile: Mapping[float, Diffusion],
+    framework: Mapping[float, Diffusion | None],
+    fit: ArrheniusFit | None,
+    carriers: float,
+) -> ArrheniusPart:
+    used = set() if fit is None else {float(t) for t in fit.temperatures_K}
+    points = []
+    for temperature, diffusion in mobile.items():
+        value: Estimate = diffusion.diffusivity
+        if not (math.isfinite(value.value) and value.value > 0):
+            continue
+        moving = framework[temperature]
+        points.append(
+            ArrheniusPoint(
+                temperature_K=temperature,
+                diffusivity_cm2_s=value.value,
+                standard_error_cm2_s=value.standard_error,
+                diffusive=diffusion.diffusive,
+                used=temperature in used,
+                note="" if moving is None else f"{moving.label} diffuses as well: liquid",
+            )
+        )
+    if fit is None:
+        return ArrheniusPart(points=tuple(points), carriers_per_A3=carriers)
+    inverse = np.linspace(1 / max(mobile), 1 / _ROOM_K, 60)
+    grid = 1 / inverse
+    intervals = [fit.diffusivity_interval(float(t), _ONE_SIGMA) for t in grid]
+    return ArrheniusPart(
+        points=tuple(points),
+        line=Line(x=tuple(grid.tolist()), y=tuple(fit.diffusivity_at(float(t)).value for t in grid)),
+        line_low=tuple(interval.low for interval in intervals),
+        line_high=tuple(interval.high for interval in intervals),
+        carriers_per_A3=carriers,
+    )
