@@ -6,12 +6,23 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, make_supercell
+from random_atoms import random_cube, random_triclinic
 
 from mlsim.errors import DataError, SettingsError
 from mlsim.geometry import largest_exact_radius
 from mlsim.scattering import partial_g_of_r, partial_structure_factors, smallest_q
 
 Q = np.linspace(0.3, 25.0, 90)
+
+
+@pytest.fixture
+def triclinic_glass() -> Atoms:
+    return random_triclinic()
+
+
+@pytest.fixture
+def small_glass() -> Atoms:
+    return random_cube()
 
 
 def distances_by_double_loop(atoms: Atoms, a: str, b: str, r_end: float) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from random_atoms import random_cube, random_triclinic
 
 from mlsim.curve import Curve, Quantity
 from mlsim.errors import DataError, SettingsError
@@ -24,6 +25,16 @@ from mlsim.scattering import (
 
 Q = np.linspace(0.4, 20.0, 99)
 NI_POWDER = Path(__file__).parents[3] / "shared" / "data" / "ni-powder" / "Ni.gr"
+
+
+@pytest.fixture
+def triclinic_glass() -> Atoms:
+    return random_triclinic()
+
+
+@pytest.fixture
+def small_glass() -> Atoms:
+    return random_cube()
 
 
 def rocksalt(seed: int = 0, copies: int = 5, width: float = 0.1) -> Atoms:

@@ -6,8 +6,48 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.spacegroup import crystal
 
 from mlsim.topology import Topology, bond_cutoffs, estimates_over_glasses, topology_of
+
+
+@pytest.fixture
+def rutile() -> Atoms:
+    return crystal(
+        ["Ti", "O"], [(0, 0, 0), (0.305, 0.305, 0)], spacegroup=136, cellpar=[4.594, 4.594, 2.959, 90, 90, 90]
+    )
+
+
+@pytest.fixture
+def anatase() -> Atoms:
+    return crystal(["Ti", "O"], [(0, 0, 0), (0, 0, 0.208)], spacegroup=141, cellpar=[3.785, 3.785, 9.514, 90, 90, 90])
+
+
+@pytest.fixture
+def fluorite() -> Atoms:
+    """Cubic ZrO2, one formula unit: every Zr–Zr link leads to an image of the same atom."""
+    return crystal(
+        ["Zr", "O"], [(0, 0, 0), (0.25, 0.25, 0.25)], spacegroup=225, cellpar=[5.09] * 3 + [90] * 3, primitive_cell=True
+    )
+
+
+@pytest.fixture
+def face_sharing_chain() -> Atoms:
+    """ZrCl3 as chains of octahedra along z, each sharing two faces of three Cl."""
+    height, radius = 3.0, 2.0
+    angles = np.radians([0, 120, 240])
+    ring = np.stack([radius * np.cos(angles), radius * np.sin(angles), np.full(3, height / 2)], axis=1)
+    turned = np.stack([-ring[:, 0], -ring[:, 1], ring[:, 2] + height], axis=1)
+    positions = np.vstack([[[0, 0, 0], [0, 0, height]], ring, turned])
+    return Atoms("Zr2Cl6", positions, cell=[12.0, 12.0, 2 * height], pbc=True)
+
+
+@pytest.fixture
+def isolated_octahedra() -> Atoms:
+    """One ZrCl6 and two Li beside a Cl, far from its images."""
+    shell = 2.49 * np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]])
+    positions = np.vstack([[[0, 0, 0]], shell, [[4.9, 0, 0], [-4.9, 0, 0]]])
+    return Atoms("ZrCl6Li2", positions, cell=[14.0, 14.0, 14.0], pbc=True)
 
 
 def topology(atoms: Atoms, center: str, *bridging: str) -> Topology:
@@ -92,8 +132,8 @@ def test_isolated_octahedra_have_terminal_chlorine_and_no_links(isolated_octahed
 def test_a_supercell_has_the_same_links(
     name: str, copies: tuple[int, int, int], request: pytest.FixtureRequest
 ) -> None:
-    crystal = request.getfixturevalue(name)
-    center = crystal.get_chemical_symbols()[0]
-    one, many = (topology(atoms, center, "O") for atoms in (crystal, crystal.repeat(copies)))
+    structure = request.getfixturevalue(name)
+    center = structure.get_chemical_symbols()[0]
+    one, many = (topology(atoms, center, "O") for atoms in (structure, structure.repeat(copies)))
     assert many.links == pytest.approx(one.links)
     assert many.polyhedra == one.polyhedra

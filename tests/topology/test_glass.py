@@ -16,6 +16,22 @@ from mlsim.topology import Topology, estimates_over_glasses, topology_of
 CUTOFFS = {("Zr", "O"): 3.2, ("Zr", "Cl"): 3.9, ("Cl", "Li"): 3.3}
 
 
+@pytest.fixture
+def glass() -> Atoms:
+    """76 atoms of Li3ZrCl4O1.5 at random, no two closer than 1.6 Å, some outside of the cell."""
+    rng = np.random.default_rng(11)
+    cell = np.array([[12.0, 0, 0], [3.0, 12.5, 0], [-2.0, 1.0, 13.0]])
+    symbols = ["Li"] * 24 + ["Zr"] * 8 + ["Cl"] * 32 + ["O"] * 12
+    atoms = Atoms("X", positions=[[0, 0, 0]], cell=cell, pbc=True)
+    while len(atoms) < len(symbols):
+        trial = atoms + Atoms("X", positions=[rng.random(3) @ cell])
+        if trial.get_distances(-1, range(len(trial) - 1), mic=True).min() > 1.6:
+            atoms = trial
+    atoms.set_chemical_symbols(symbols)
+    atoms.positions += rng.integers(-1, 2, (len(atoms), 3)) @ cell
+    return atoms
+
+
 def same(one: Topology, other: Topology) -> bool:
     assert one.links == pytest.approx(other.links)
     assert one.polyhedra == pytest.approx(other.polyhedra)
