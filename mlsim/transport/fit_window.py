@@ -3,7 +3,8 @@
 The rule, the same for every trajectory. The window starts at the shortest lag t at which
 
 1. the mean squared displacement is at least half a hop length squared: every other ion has hopped, and
-2. it grows as t^b with |b - 1| <= 0.15 between t and 4 t (or half of the trajectory, if that is sooner);
+2. it grows as t^b between t and 4 t (or half of the trajectory, if that is sooner), where b differs from 1 by no
+   more than 0.15 plus its own standard error, and never by more than 0.30;
 
 it ends at 4 t or half of the trajectory. Points of the curve at neighbouring lags are strongly correlated, because
 they come from the same steps; the line takes their covariance for a Brownian walk into account (generalised least
@@ -28,6 +29,7 @@ Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
 SLOPE_TOLERANCE = 0.15
+LARGEST_TOLERANCE = 0.30
 _SPAN = 4.0
 _MOST_LAGS = 25
 _FEWEST_LAGS = 3
@@ -82,8 +84,8 @@ def diffusive_window(msd: MeanSquaredDisplacement, *, hop_length_A: float) -> tu
         inside = (lag >= lag[start]) & (lag <= stop * (1 + 1e-9))
         if stop < 2 * lag[start] * (1 - 1e-9) or inside.sum() < _FEWEST_LAGS:
             break
-        slope = _log_slope(lag[inside], curve[inside])
-        if abs(slope - 1) <= SLOPE_TOLERANCE:
+        slope, error = _log_slope(lag[inside], msd.per_walker_A2[:, inside])
+        if abs(slope - 1) <= min(SLOPE_TOLERANCE + error, LARGEST_TOLERANCE):
             window = FitWindow(float(lag[start]), float(lag[inside][-1]), slope, float(curve[start]))
             return window, f"diffusive: fitted from {window}"
     if not far.any() or 2 * lag[far][0] > lag[-1]:
@@ -92,7 +94,7 @@ def diffusive_window(msd: MeanSquaredDisplacement, *, hop_length_A: float) -> tu
             f"{wanted:.3g} Å² and must be passed by {lag[-1] / 2:.3g} ps; run longer or hotter"
         )
     last = (lag >= lag[-1] / 2) & (curve > 0)
-    slope = _log_slope(lag[last], curve[last]) if last.sum() > 1 else float("nan")
+    slope = _log_slope(lag[last], msd.per_walker_A2[:, last])[0] if last.sum() > 1 else float("nan")
     return None, f"not diffusive: MSD ~ t^{slope:.2f} up to {lag[-1]:.3g} ps, expected t^1; run longer"
 
 
@@ -149,7 +151,13 @@ def _brownian_covariance(lags: tuple[int, ...], n_frames: int) -> Floats:
     return covariance
 
 
-def _log_slope(lag: Floats, curve: Floats) -> float:
+def _log_slope(lag: Floats, per_walker: Floats) -> tuple[float, float]:
+    """Exponent b of MSD ~ t^b and its standard error over walkers, from shapes (lag,) and (walker, lag)."""
+    curve = per_walker.mean(axis=0)
     if (curve <= 0).any():
-        return float("nan")
-    return float(np.polyfit(np.log(lag), np.log(curve), 1)[0])
+        return float("nan"), 0.0
+    away = np.log(lag) - np.log(lag).mean()
+    weights = away / (away**2).sum()
+    shares = (per_walker / curve) @ weights
+    error = float(shares.std(ddof=1) / np.sqrt(len(shares))) if len(shares) > 1 else 0.0
+    return float(weights @ np.log(curve)), error

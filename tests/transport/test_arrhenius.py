@@ -1,0 +1,189 @@
+"""Arrhenius: exact recovery, errors that hold after extrapolation, and points that are no numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from walks import charged_walk
+
+from mlsim.curve import Estimate
+from mlsim.errors import DataError, NotConverged
+from mlsim.transport.arrhenius import arrhenius
+from mlsim.transport.conductivity import conductivity_nernst_einstein
+from mlsim.transport.diffusion import diffusivity
+
+K = 8.617333262e-5
+
+
+def line(temperature_K, energy_eV=0.3, prefactor=2e-3):
+    return prefactor * math.exp(-energy_eV / (K * temperature_K))
+
+
+def points(temperatures, relative=0.1, n=3):
+    return [(t, Estimate(line(t), relative * line(t), n, "cm2/s")) for t in temperatures]
+
+
+def test_an_exact_line_is_recovered():
+    fit = arrhenius(points([450, 600, 700, 800]))
+    assert fit.activation_energy.value == pytest.approx(0.3, rel=1e-10)
+    assert fit.prefactor.value == pytest.approx(2e-3, rel=1e-10)
+    assert fit.diffusivity_at(298).value == pytest.approx(line(298), rel=1e-10)
+    assert fit.error_scale == 1.0
+    assert fit.flags == ()
+    assert fit.activation_energy.n_independent == 3
+
+
+def test_errors_are_those_of_the_textbook_line():
+    temperatures = np.array([500.0, 600.0, 800.0])
+    beta = 1 / (K * temperatures)
+    s = math.sqrt(math.log1p(0.1**2))
+    design = np.stack([np.ones(3), -beta], axis=1)
+    covariance = np.linalg.inv(design.T @ design) * s**2
+    fit = arrhenius(points(temperatures))
+    assert fit.activation_energy.standard_error == pytest.approx(math.sqrt(covariance[1, 1]), rel=0.02)
+    room = np.array([1.0, -1 / (K * 298)])
+    ln_error = math.sqrt(room @ covariance @ room)
+    interval = fit.diffusivity_interval(298, 0.95)
+    assert math.log(interval.high / line(298)) == pytest.approx(1.96 * ln_error, rel=0.03)
+    assert math.log(line(298) / interval.low) == pytest.approx(1.96 * ln_error, rel=0.03)
+    assert fit.diffusivity_at(298).standard_error == pytest.approx(line(298) * math.sinh(ln_error), rel=0.03)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    temperatures, relative = (600, 700, 800, 900), 0.15
+    truth = math.log(line(298))
+    z, inside = [], {0.68: 0, 0.95: 0}
+    for seed in range(400):
+        noisy = [
+            (t, Estimate(d, relative * d, 3, "cm2/s"))
+            for t in temperatures
+            for d in [line(t) * math.exp(relative * rng.normal())]
+        ]
+        fit = arrhenius(noisy, seed=seed)
+        room = fit.diffusivity_interval(298, 0.68)
+        z.append((math.log(fit.diffusivity_at(298).value) - truth) / (math.log(room.high / room.low) / 2 / 0.9945))
+        for level in inside:
+            interval = fit.diffusivity_interval(298, level)
+            inside[level] += interval.low <= line(298) <= interval.high
+    assert 0.8 < np.sqrt(np.mean(np.square(z))) < 1.1
+    assert 0.64 < inside[0.68] / 400 < 0.82  # errors are enlarged, never shrunk, by the scatter about the line
+    assert inside[0.95] / 400 > 0.93
+
+
+def test_the_extrapolated_error_is_skewed_and_large():
+    fit = arrhenius(points([700, 800, 900], relative=0.3))
+    interval = fit.diffusivity_interval(298)
+    value = fit.diffusivity_at(298).value
+    assert interval.high / value == pytest.approx(value / interval.low, rel=1e-2)
+    assert interval.high - value > 10 * (value - interval.low)
+
+
+def test_conductivity_follows_the_diffusivity():
+    fit = arrhenius(points([500, 600, 700]))
+    sigma = fit.conductivity_at(298, 0.013)
+    assert sigma.unit == "mS/cm"
+    assert sigma.value == pytest.approx(conductivity_nernst_einstein(line(298), 298, 0.013))
+    low, high = (
+        conductivity_nernst_einstein(d, 298, 0.013)
+        for d in (fit.diffusivity_interval(298, 0.68).low, fit.diffusivity_interval(298, 0.68).high)
+    )
+    interval = fit.conductivity_interval(298, 0.013, level=0.68)
+    assert (interval.low, interval.high) == pytest.approx((low, high))
+    assert sigma.standard_error == pytest.approx((high - low) / 2, rel=0.01)
+
+
+def test_precise_points_count_more():
+    spoiled = [*points([500, 600, 700], 0.01), (800, Estimate(5 * line(800), 20 * line(800), 3, "cm2/s"))]
+    assert arrhenius(spoiled).activation_energy.value == pytest.approx(0.3, abs=0.02)
+
+
+def test_points_that_scatter_more_than_their_errors_enlarge_them():
+    bent = [(t, Estimate(line(t) * f, 0.01 * line(t), 3, "cm2/s")) for t, f in ((500, 1), (600, 1.4), (700, 1))]
+    fit = arrhenius(bent)
+    assert fit.error_scale > 5
+    assert fit.flags == (f"points scatter {fit.error_scale:.1f} times as much as their errors say; errors enlarged",)
+    assert (
+        fit.activation_energy.standard_error
+        > 5 * arrhenius(points([500, 600, 700], 0.01)).activation_energy.standard_error
+    )
+
+
+def test_the_order_of_points_does_not_matter_and_the_seed_repeats():
+    one, other = arrhenius(points([500, 600, 700])), arrhenius(points([700, 500, 600]))
+    assert one.activation_energy == other.activation_energy
+    assert one.diffusivity_interval(298) == other.diffusivity_interval(298)
+
+
+def test_points_without_errors_get_the_scatter_about_the_line():
+    bare = [
+        (t, Estimate(line(t) * f, None, 1, "cm2/s")) for t, f in ((500, 1.05), (600, 0.95), (700, 0.97), (800, 1.03))
+    ]
+    fit = arrhenius(bare)
+    assert fit.activation_energy.standard_error == pytest.approx(0.007, rel=0.7)
+    exact = arrhenius([(t, Estimate(line(t), None, 1, "cm2/s")) for t in (500, 600, 700)])
+    assert exact.activation_energy.standard_error == pytest.approx(0.0, abs=1e-10)
+
+
+def walks_at(temperature_K, diffusivity_A2_ps):
+    return diffusivity(
+        [charged_walk(np.random.default_rng(int(temperature_K)), 300, 20, diffusivity_A2_ps)],
+        "Li",
+        temperature_K=temperature_K,
+    )
+
+
+def test_upper_bounds_are_left_out_and_named():
+    diffusions = [walks_at(500, 1e-4), walks_at(600, 0.05), walks_at(700, 0.1), walks_at(800, 0.2)]
+    fit = arrhenius(diffusions)
+    assert list(fit.temperatures_K) == [600, 700, 800]
+    assert any(f.startswith("500 K left out: not diffusive: MSD is 0.") for f in fit.flags)
+
+
+def test_a_line_above_an_upper_bound_is_flagged():
+    diffusions = [walks_at(650, 1e-4), walks_at(600, 0.05), walks_at(700, 0.1), walks_at(800, 0.2)]
+    assert any(f.startswith("the line passes above the upper bound at 650 K") for f in arrhenius(diffusions).flags)
+
+
+def test_two_temperatures_are_flagged_and_one_is_refused():
+    fit = arrhenius(points([600, 700]))
+    assert fit.flags == ("only 2 diffusive temperatures: nothing tests that the line is straight",)
+    with pytest.raises(NotConverged) as caught:
+        arrhenius([walks_at(500, 1e-4), walks_at(600, 0.05)])
+    text = str(caught.value)
+    assert text.startswith("arrhenius: 1 diffusive temperatures, at least 2 needed, better 3 or more (500 K left out: ")
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (
+            [*points([500, 600]), (700, Estimate(line(700), None, 1, "cm2/s"))],
+            DataError,
+            "arrhenius: 1 of 3 points have no standard error; give all or none",
+        ),
+        (
+            [(500, Estimate(-1e-8, 1e-9, 1, "cm2/s")), *points([600, 700])],
+            DataError,
+            "arrhenius: temperatures and diffusivities must be positive numbers",
+        ),
+        (
+            [(t, Estimate(line(t), None, 1, "cm2/s")) for t in (500, 600)],
+            NotConverged,
+            "arrhenius: 2 points without errors give no error; give errors or a third temperature",
+        ),
+        ([], NotConverged, "arrhenius: 0 diffusive temperatures, at least 2 needed, better 3 or more"),
+    ],
+)
+def test_bad_points_give_one_clear_line(given, error, message):
+    with pytest.raises(error) as caught:
+        arrhenius(given)
+    assert str(caught.value) == message
+
+
+def test_a_falling_diffusivity_is_flagged():
+    rising = [(t, Estimate(d, 0.05 * d, 3, "cm2/s")) for t, d in ((500, 3e-6), (600, 2e-6), (700, 1e-6))]
+    assert any("is not positive" in f for f in arrhenius(rising).flags)

@@ -1,0 +1,204 @@
+"""Diffusivity: known walks, errors that hold, and trajectories that are no diffusion."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from walks import CELL, charged_walk
+
+from mlsim.errors import DataError
+from mlsim.trajectory import Trajectory
+from mlsim.transport.diffusion import diffusivity
+from mlsim.transport.displacement import mean_squared_displacement
+from mlsim.transport.fit_window import diffusive_window, line_weights, relative_variance
+
+
+def rms_of_z_and_bias(estimates, truth):
+    values = np.array([e.value for e in estimates])
+    errors = np.array([e.standard_error for e in estimates])
+    return float(np.sqrt(np.mean(((values - truth) / errors) ** 2))), float(values.mean() / truth - 1), values.std()
+
+
+@pytest.mark.parametrize(("n_glasses", "seeds"), [(1, 200), (2, 120), (3, 100)])
+@pytest.mark.parametrize("hop_A", [None, 2.5], ids=["brownian", "rare hops"])
+def test_claimed_error_of_the_tracer_is_the_real_scatter(hop_A, n_glasses, seeds):
+    rng = np.random.default_rng(11 + n_glasses)
+    found = []
+    for _ in range(seeds):
+        glasses = [charged_walk(rng, 400, 36, 0.02, hop_A=hop_A) for _ in range(n_glasses)]
+        result = diffusivity(glasses, "Li")
+        if not result.diffusive:
+            continue
+        assert result.diffusivity.n_independent == n_glasses
+        found.append(result.diffusivity)
+    assert len(found) >= 0.97 * seeds
+    rms, bias, scatter = rms_of_z_and_bias(found, 0.02e-4)
+    assert 0.8 < rms < 1.25
+    claimed = float(np.mean([e.standard_error for e in found]))
+    assert 0.8 < claimed / scatter < 1.3
+    assert abs(bias) < 3 * scatter / 0.02e-4 / math.sqrt(seeds) + 0.005
+
+
+def test_claimed_error_holds_for_a_handful_of_ions():
+    rng = np.random.default_rng(5)
+    found = [diffusivity([charged_walk(rng, 600, 3, 0.1, hop_A=2.5)], "Li").diffusivity for _ in range(150)]
+    rms, _, _ = rms_of_z_and_bias(found, 0.1e-4)
+    assert 0.8 < rms < 1.25
+
+
+def test_glasses_that_differ_widen_the_error():
+    rng = np.random.default_rng(6)
+    alike = diffusivity([charged_walk(rng, 400, 36, 0.05) for _ in range(4)], "Li").diffusivity
+    unlike = diffusivity([charged_walk(rng, 400, 36, d) for d in (0.02, 0.04, 0.06, 0.08)], "Li").diffusivity
+    assert unlike.standard_error > 4 * alike.standard_error
+    spread = np.std([0.02, 0.04, 0.06, 0.08], ddof=1) / 2 * 1e-4
+    assert unlike.standard_error == pytest.approx(spread, rel=0.3)
+
+
+def test_a_cage_adds_nothing_to_the_diffusivity():
+    free = diffusivity([charged_walk(np.random.default_rng(7), 1500, 60, 0.05, cage_A=0.0)], "Li").diffusivity
+    caged = diffusivity([charged_walk(np.random.default_rng(7), 1500, 60, 0.05, cage_A=0.5)], "Li").diffusivity
+    assert abs(free.value - 0.05e-4) < 4 * free.standard_error
+    assert abs(caged.value - 0.05e-4) < 4 * caged.standard_error
+
+
+def test_drift_of_the_framework_does_not_count():
+    rng = np.random.default_rng(8)
+    walk = charged_walk(rng, 600, 36, 0.05)
+    drift = 0.05 * np.arange(600)[:, None, None] * np.ones(3)
+    still = np.zeros((600, 8, 3))
+    positions = np.concatenate([walk.positions, still], axis=1) + drift
+    together = Trajectory(positions, CELL, ("Li",) * 36 + ("Cl",) * 8, 1.0, 700.0)
+    result = diffusivity([together], "Li")
+    assert result.drift == "framework"
+    assert result.diffusivity.value == pytest.approx(diffusivity([walk], "Li").diffusivity.value, rel=1e-9)
+
+
+def test_the_window_starts_at_half_a_hop_length_squared_and_is_said():
+    result = diffusivity([charged_walk(np.random.default_rng(1), 800, 60, 0.05)], "Li", hop_length_A=3.0)
+    assert result.window is not None
+    assert 4.5 <= result.window.start_msd_A2 < 6.0
+    assert abs(result.window.log_slope - 1) <= 0.2
+    assert result.window.stop_ps == pytest.approx(4 * result.window.start_ps, rel=0.1)
+    assert result.reason == f"diffusive: fitted from {result.window}"
+    assert " ps (MSD ~ t^" in str(result.window)
+
+
+def test_ions_that_rattle_give_an_upper_bound_not_a_number():
+    rng = np.random.default_rng(2)
+    caged = charged_walk(rng, 400, 36, 1e-5)
+    result = diffusivity([caged], "Li")
+    assert not result.diffusive
+    assert result.window is None
+    assert result.diffusivity.standard_error is None
+    assert result.upper_bound_cm2_s == result.diffusivity.value
+    assert 1e-9 < result.upper_bound_cm2_s < 1e-7
+    assert result.reason.startswith("not diffusive: MSD is 0.")
+    assert result.reason.endswith(
+        "half a hop length squared is 3.12 Å² and must be passed by 99.5 ps; run longer or hotter"
+    )
+
+
+@pytest.mark.parametrize("diffusivity_A2_ps", [1e-4, 1e-3, 3e-3])
+def test_the_upper_bound_holds(diffusivity_A2_ps):
+    rng = np.random.default_rng(3)
+    held = 0
+    for _ in range(60):
+        result = diffusivity([charged_walk(rng, 200, 36, diffusivity_A2_ps, hop_A=2.5)], "Li")
+        assert not result.diffusive
+        held += result.upper_bound_cm2_s >= diffusivity_A2_ps * 1e-4
+    assert held >= 54  # 95 % expected
+
+
+def test_atoms_at_rest_are_bounded_by_the_hops_that_could_have_gone_unseen():
+    still = Trajectory(np.zeros((100, 10, 3)), CELL, ("Li",) * 10, 1.0, 500.0)
+    bound = diffusivity([still], "Li").upper_bound_cm2_s
+    assert bound == pytest.approx(3 * 2.5**2 / (6 * 10 * 100) * 1e-4)
+
+
+def test_ballistic_motion_is_no_diffusion_and_bounds_nothing():
+    rng = np.random.default_rng(4)
+    flying = np.arange(100)[:, None, None] * rng.normal(0, 0.2, (1, 20, 3))
+    result = diffusivity([Trajectory(flying, CELL, ("Li",) * 20, 1.0, 500.0)], "Li")
+    assert not result.diffusive
+    assert result.upper_bound_cm2_s is None
+    assert "MSD ~ t^2.00" in result.reason
+    assert result.reason.endswith("displacements grow faster than diffusion, look for a drift")
+
+
+def test_subdiffusion_is_no_diffusion():
+    rng = np.random.default_rng(4)
+    time = np.arange(400)
+    # fractional Brownian motion with MSD ~ t^0.5, from its covariance
+    covariance = 0.5 * (time[:, None] ** 0.5 + time**0.5 - abs(time[:, None] - time) ** 0.5)
+    root = np.linalg.cholesky(covariance[1:, 1:])
+    path = np.zeros((400, 30, 3))
+    path[1:] = np.einsum("fg,gax->fax", root, rng.normal(size=(399, 30, 3))) * 2
+    result = diffusivity([Trajectory(path, CELL, ("Li",) * 30, 1.0, 500.0)], "Li")
+    assert not result.diffusive
+    assert result.reason == "not diffusive: MSD ~ t^0.49 up to 199 ps, expected t^1; run longer"
+
+
+def test_the_model_covariance_is_that_of_simulated_walks():
+    n_frames, lags = 60, np.array([3, 5, 11])
+    walks = Trajectory(
+        np.cumsum(np.random.default_rng(0).normal(size=(n_frames, 20000, 3)), axis=0), CELL, ("Li",) * 20000, 1.0
+    )
+    msd = mean_squared_displacement(walks, "Li", lags=lags).per_walker_A2
+    for weights in np.eye(3):
+        value = msd @ weights / 6 / (weights @ lags)
+        found = value.var() / 0.25  # D = 1/2
+        expected = relative_variance(weights / (weights @ lags), lags, n_frames)
+        assert found == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize("lags", [np.arange(3, 13), np.arange(20, 81), np.array([5, 6, 9])])
+def test_the_weights_find_the_slope_of_any_line(lags):
+    weights = line_weights(lags, 300)
+    assert weights @ (0.7 + 0.3 * lags) == pytest.approx(0.3, rel=1e-9)
+
+
+def test_the_weights_are_at_least_as_good_as_an_ordinary_fit():
+    lags = np.arange(20, 81)
+    design = np.stack([np.ones(61), lags], axis=1)
+    ordinary = np.linalg.pinv(design)[1]
+    best = relative_variance(line_weights(lags, 400), lags, 400)
+    assert best < 0.8 * relative_variance(ordinary, lags, 400)
+
+
+def test_one_lag_too_few_is_no_window():
+    walk = charged_walk(np.random.default_rng(0), 6, 20, 5.0)
+    window, reason = diffusive_window(mean_squared_displacement(walk, "Li"), hop_length_A=2.5)
+    assert window is None
+    assert reason.startswith("not diffusive: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: [], "diffusivity: the trajectories do not say their temperature; give temperature_K"),
+        (
+            lambda t: [t, Trajectory(t.positions, t.cell, t.elements, 2.0, 700.0)],
+            "diffusivity: time steps of 1 and 2 ps; read the trajectories with strides that make them equal",
+        ),
+        (
+            lambda t: [t, Trajectory(t.positions, t.cell, t.elements, 1.0, 800.0)],
+            "diffusivity: trajectories at 700, 800 K; give those of one temperature at a time",
+        ),
+        (
+            lambda t: [Trajectory(t.positions, t.cell, t.elements, 1.0)],
+            "diffusivity: the trajectories do not say their temperature; give temperature_K",
+        ),
+    ],
+)
+def test_bad_input_gives_one_clear_line(change, message):
+    with pytest.raises(DataError) as caught:
+        diffusivity(change(charged_walk(np.random.default_rng(0), 20, 4, 0.1)), "Li")
+    assert str(caught.value) == message
+
+
+def test_no_trajectories_is_said():
+    with pytest.raises(DataError, match=r"^diffusivity: no trajectories given$"):
+        diffusivity([], "Li", temperature_K=300)
