@@ -13,24 +13,26 @@ from ase.calculators.calculator import Calculator, all_changes
 from numpy.typing import DTypeLike, NDArray
 
 from mlsim.errors import DataError, SettingsError
+from mlsim.potential.engine import edges as pairs
 from mlsim.potential.engine import kernels
 from mlsim.potential.engine.merged import MergedModel, read_merged
 from mlsim.potential.engine.neighbours import Candidates
+from mlsim.potential.engine.simd import best_width
 
 __all__ = ["CompiledMACE"]
 
 Floats = NDArray[np.float64]
 WALL_EV = 1000.0
-LANES = 8
+MOST_LANES = 16
 GATES = {"none": 0, "silu": 1, "tanh": 2}
 
 
-def padded(a: NDArray[Any], *axes: int, to: int = LANES) -> NDArray[Any]:
+def padded(a: NDArray[Any], to: int, *axes: int) -> NDArray[Any]:
     """Return an array with zeros at the end of the given axes, up to a multiple of `to`.
 
     Examples
     --------
-    >>> padded(np.ones((2, 3)), 1, to=4)
+    >>> padded(np.ones((2, 3)), 4, 1)
     array([[1., 1., 1., 0.],
            [1., 1., 1., 0.]])
     """
@@ -48,50 +50,49 @@ class Weights:
             return np.ascontiguousarray(a, dtype=real)
 
         self.model = model
-        self.channels = (0,) * (-(-model.channels // LANES) * LANES)
-        self.hidden = (0,) * (-(-len(model.out) // LANES) * LANES)
+        lanes = 8 if model.channels <= 8 else best_width()
+        C, H = -(-model.channels // lanes) * lanes, -(-len(model.out) // lanes) * lanes
+        self.sizes = tuple((0,) * size for size in (C, model.l_max + 1, H, lanes))
         self.layers = []
         for layer in model.layers:
-            table = padded(layer.table, 4)
-            mix = padded(layer.mix, 2, 3)
+            table, mix = padded(layer.table, lanes, 4), padded(layer.mix, lanes, 2, 3)
             self.layers.append(
                 kernels.Layer(
-                    table=ready(table.reshape(table.shape[0] * table.shape[1], -1)),
-                    pair=(model.pair_table * table.shape[1]).astype(np.uint32),
+                    table=ready(table.reshape(-1, *table.shape[2:])),
+                    pair=np.ascontiguousarray(model.pair_table * table.shape[1]),
                     mix=ready(mix),
                     mix_back=ready(mix.swapaxes(2, 3)),
-                    linear=ready(padded(layer.linear, 1)),
-                    square=ready(padded(layer.square, 2)),
-                    cubic=ready(padded(layer.cubic, 2)),
-                    terms=layer.terms.astype(np.uint32),
+                    linear=ready(padded(layer.linear, lanes, 1)),
+                    square=ready(padded(layer.square, lanes, 2)),
+                    cubic=ready(padded(layer.cubic, lanes, 2)),
+                    terms=np.ascontiguousarray(layer.terms, dtype=np.int64),
                     factors=ready(layer.factors),
                 )
             )
-        up, hidden1, hidden2 = padded(model.up, 0, 1), padded(model.hidden1, 1, 2), padded(model.hidden2, 0, 1)
+        up, hidden1 = padded(model.up, lanes, 0, 1), padded(model.hidden1, lanes, 1, 2)
+        hidden2 = padded(model.hidden2, lanes, 0, 1)
         self.tail = kernels.Tail(
-            sender=ready(padded(model.sender, 1)),
+            sender=ready(padded(model.sender, lanes, 1)),
             up=ready(up),
             up_back=ready(up.T),
-            up_shift=ready(padded(model.up_shift, 1)),
-            energy=ready(padded(model.energy1, 0)),
+            up_shift=ready(padded(model.up_shift, lanes, 1)),
+            energy=ready(padded(model.energy1, lanes, 0)),
             hidden1=ready(hidden1),
             hidden1_back=ready(hidden1.swapaxes(1, 2)),
             hidden2=ready(hidden2),
             hidden2_back=ready(hidden2.T),
-            hidden_shift=ready(padded(model.hidden_shift, 1)),
-            out=ready(padded(model.out, 0)),
+            hidden_shift=ready(padded(model.hidden_shift, lanes, 1)),
+            out=ready(padded(model.out, lanes, 0)),
             atom=np.ascontiguousarray(model.atom_energy),
             gate=GATES[model.gate],
         )
         n = len(model.numbers)
         self.zbl, self.zbl_weights = np.zeros((n, n, 4)), np.zeros(4)
-        self.reach = model.table_start_A
         if model.zbl is not None:
             zbl, self.zbl_weights = model.zbl, model.zbl.weights
             self.zbl = np.stack(
                 [zbl.prefactor_eV_A, zbl.inverse_a_per_A, zbl.reach_A, np.full((n, n), float(zbl.power))], axis=2
             )
-            self.reach = max(self.reach, float(zbl.reach_A.max()))
 
 
 class CompiledMACE(Calculator):  # type: ignore[misc]
@@ -160,7 +161,7 @@ class CompiledMACE(Calculator):  # type: ignore[misc]
             self.results["energies_std"] = np.std([out[0] for out in outputs], axis=0)
             self.results["energy_std"] = float(np.std([out[0].sum() for out in outputs]))
 
-    def _checked(self) -> tuple[Floats, Floats, NDArray[np.uint32]]:
+    def _checked(self) -> tuple[Floats, Floats, NDArray[np.int32]]:
         """Return positions, cell and element indices, or say what is wrong with the structure."""
         positions = np.ascontiguousarray(self.atoms.positions, dtype=np.float64)
         cell = np.ascontiguousarray(self.atoms.cell.array, dtype=np.float64)
@@ -176,37 +177,25 @@ class CompiledMACE(Calculator):  # type: ignore[misc]
             atom = int(np.flatnonzero(species < 0)[0])
             known = " ".join(Atoms(numbers=self.models[0].numbers).symbols)
             raise DataError(f"atom {atom} is {self.atoms.symbols[atom]}, but the potential knows {known} only")
-        return positions, cell, species.astype(np.uint32)
+        return positions, cell, species.astype(np.int32)
 
-    def _edges(self, positions: Floats) -> tuple[kernels.Edges, Floats]:
+    def _edges(self, positions: Floats) -> tuple[pairs.Edges, Floats]:
         """Return the edges inside the cut-off and the radial grid (start, 1/step, intervals)."""
         model, found = self.models[0], self._candidates
-        n, size = len(positions), len(found.neighbour)
         step = (model.cutoff_A - model.table_start_A) / model.intervals
         grid = np.array([model.table_start_A, 1.0 / step, model.intervals])
-        edges = kernels.Edges(
-            first=found.first,
-            count=np.empty(n, np.int64),
-            neighbour=np.empty(size, np.uint32),
-            direction=np.empty((size, 3), self.dtype),
-            node=np.empty(size, np.uint32),
-            fraction=np.empty(size, self.dtype),
-        )
-        closest = np.array([np.inf, 0.0, 0.0])
-        kernels.find_edges(
+        edges = pairs.empty_edges(found.first, self.dtype, MOST_LANES)
+        shortest, i, j = pairs.find_edges(
             0,
-            n,
+            len(positions),
             positions,
-            found.first,
-            found.neighbour,
-            found.shift_index,
+            (found.neighbour, found.shift_index),
             found.shifts,
-            model.cutoff_A**2,
+            model.cutoff_A,
             grid,
             edges,
-            closest,
         )
-        self._check_distance(float(closest[0]) ** 0.5, int(closest[1]), int(closest[2]))
+        self._check_distance(shortest, i, j)
         return edges, grid
 
     def _check_distance(self, shortest: float, i: int, j: int) -> None:
@@ -225,80 +214,22 @@ class CompiledMACE(Calculator):  # type: ignore[misc]
             )
 
     def _evaluate(
-        self, weights: Weights, species: NDArray[np.uint32], edges: kernels.Edges, grid: Floats
+        self, weights: Weights, species: NDArray[np.int32], edges: pairs.Edges, grid: Floats
     ) -> tuple[Floats, Floats, Floats]:
         """Return energies (eV), forces (eV/Å) and the virial in Voigt order (eV) of one model."""
-        n, C, H = len(species), len(weights.channels), len(weights.hidden)
-        n_l = (0,) * (weights.model.l_max + 1)
-        energies, forces, virial = np.zeros(n), np.zeros((n, 3)), np.zeros(6)
-        kept = np.empty((n, len(n_l) ** 2, C), self.dtype)
-        sent, d_sent = np.empty((n, C), self.dtype), np.zeros((n, C), self.dtype)
-        hidden = np.empty((n, H), self.dtype)
-        tail, layers = weights.tail, weights.layers
-        kernels.pair_terms(
-            0,
-            n,
-            species,
-            edges,
-            grid,
-            WALL_EV,
-            weights.zbl,
-            weights.zbl_weights,
-            weights.reach,
-            energies,
-            forces,
-            virial,
+        n = len(species)
+        C, L, H = (len(size) for size in weights.sizes[:3])
+        out = np.zeros(n), np.zeros((n, 3)), np.zeros(6)
+        state = (
+            np.empty((n, L * L, C), self.dtype),
+            np.empty((n, C), self.dtype),
+            np.zeros((n, C), self.dtype),
+            np.empty((n, H), self.dtype),
         )
-        kernels.first_layer(
-            0,
-            n,
-            species,
-            edges,
-            layers[0],
-            tail,
-            grid,
-            kept,
-            sent,
-            hidden,
-            energies,
-            weights.channels,
-            n_l,
-            weights.hidden,
-        )
+        common, tail, layers = (0, n, species, edges), weights.tail, weights.layers
+        pairs.pair_terms(*common, grid, WALL_EV, weights.zbl, weights.zbl_weights, out)
+        kernels.first_layer(*common, layers[0], tail, grid, state, out[0], weights.sizes)
         if len(layers) == 2:
-            kernels.second_layer(
-                0,
-                n,
-                species,
-                edges,
-                layers[1],
-                tail,
-                grid,
-                sent,
-                d_sent,
-                hidden,
-                energies,
-                forces,
-                virial,
-                weights.channels,
-                n_l,
-                weights.hidden,
-            )
-        kernels.first_layer_gradient(
-            0,
-            n,
-            species,
-            edges,
-            layers[0],
-            tail,
-            grid,
-            kept,
-            d_sent,
-            hidden,
-            forces,
-            virial,
-            weights.channels,
-            n_l,
-            weights.hidden,
-        )
-        return energies, forces, virial
+            kernels.second_layer(*common, layers[1], tail, grid, state, out, weights.sizes)
+        kernels.first_layer_gradient(*common, layers[0], tail, grid, state, out, weights.sizes)
+        return out

@@ -1,4 +1,4 @@
-"""The arithmetic of a compiled MACE, forward and backward, as numba functions over ranges of atoms.
+"""The arithmetic of a compiled MACE, forward and backward, over ranges of atoms.
 
 For hidden features that are scalars only (k x 0e) one layer of MACE (I. Batatia et al., NeurIPS 2022, arXiv:2206.07697)
 on atom i with neighbours j at r_ij = r n is
@@ -12,8 +12,8 @@ and everything after B is linear up to the gate of the last readout. `extract` m
 Clebsch-Gordan product is left. Radial functions are cubic Hermite interpolants on a uniform grid.
 
 Conventions: arrays hold (l, m) in rows and channels in columns; spherical harmonics are e3nn's, "component"
-normalised, y the polar axis. The gradient of an edge is that of the energy with respect to r_ij. The number of
-channels and of angular momenta reach the kernels as lengths of tuples, which the compiler knows.
+normalised, y the polar axis. The number of channels, of angular momenta and of lanes reach the kernels as lengths of
+tuples (`channels`, `n_l`, `w`), which the compiler knows. Channels are filled up with zeros to a multiple of the lanes.
 """
 
 from __future__ import annotations
@@ -23,40 +23,28 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-__all__ = ["Edges", "Layer", "Tail", "find_edges", "first_layer", "first_layer_gradient", "pair_terms", "second_layer"]
+from mlsim.potential.engine.edges import OPTIONS
+from mlsim.potential.engine.simd import load, positive_part, splat, store, sum4, zero
 
-OPTIONS: dict[str, Any] = {
-    "fastmath": {"contract", "reassoc", "nsz", "arcp"},
-    "cache": True,
-    "error_model": "numpy",
-    "nogil": True,
-}
+__all__ = ["Layer", "Tail", "first_layer", "first_layer_gradient", "second_layer"]
 
-S3, S5, S15, S35_8, S105, S21_8, S7 = (float(np.sqrt(x)) for x in (3, 5, 15, 35 / 8, 105, 21 / 8, 7))
+S3, S5, S7, S15, S105, S21_8, S35_8 = (float(np.sqrt(x)) for x in (3, 5, 7, 15, 105, 21 / 8, 35 / 8))
 
-
-class Edges(NamedTuple):
-    """Directed edges inside the cut-off: those of atom i lie at `first[i]` and the `count[i] - 1` places after it."""
-
-    first: Any  # int64 (atom + 1,)
-    count: Any  # int64 (atom,)
-    neighbour: Any  # uint32 (edge,)
-    direction: Any  # float (edge, 3), unit vectors n
-    node: Any  # uint32 (edge,), grid interval of the radial table
-    fraction: Any  # float (edge,), position inside the interval
+# rows of what is known per edge: Hermite weights of value (0 to 3) and slope (4 to 7), n, harmonics, gradients for l = 3
+AXES, HARMONICS, GRADIENTS, ROWS = 8, 11, 26, 47
 
 
 class Layer(NamedTuple):
     """Merged weights of one layer."""
 
-    table: Any  # (tables * nodes, 2 * n_l * C): values, then derivatives times the grid step
-    pair: Any  # uint32 (element, element): first row of the table of that pair
+    table: Any  # (tables * nodes, 2, n_l, C): value, and derivative times the grid step
+    pair: Any  # int64 (element, element): first row of the table of that pair
     mix: Any  # (1 or element, n_l, C, C)
     mix_back: Any  # the transposed matrices
     linear: Any  # (element, C)
     square: Any  # (element, n_l, C)
     cubic: Any  # (element, path, C)
-    terms: Any  # uint32 (term, 4): path and three (l, m) rows
+    terms: Any  # int64 (term, 4): path and three (l, m) rows
     factors: Any  # (term,)
 
 
@@ -79,469 +67,555 @@ class Tail(NamedTuple):
 
 
 @njit(**OPTIONS)
-def find_edges(lo, hi, positions, first, candidate, shift_index, shifts, cutoff2, grid, edges, closest):
-    """Write the edges of atoms lo to hi; `grid` is (start, 1/step, intervals); `closest` gets r^2 and the pair."""
-    real = edges.fraction.dtype.type
-    start, per_step, last = grid[0], grid[1], int(grid[2]) - 1
-    nearest = cutoff2
-    for i in range(lo, hi):
-        k = first[i]
-        x0, y0, z0 = positions[i, 0], positions[i, 1], positions[i, 2]
-        for c in range(first[i], first[i + 1]):
-            j = candidate[c]
-            s = shift_index[c]
-            x = positions[j, 0] + shifts[s, 0] - x0
-            y = positions[j, 1] + shifts[s, 1] - y0
-            z = positions[j, 2] + shifts[s, 2] - z0
-            r2 = x * x + y * y + z * z
-            if r2 < cutoff2:
-                if r2 < nearest:
-                    nearest = r2
-                    closest[0] = r2
-                    closest[1] = i
-                    closest[2] = j
-                r = np.sqrt(r2)
-                t = (r - start) * per_step
-                b = min(max(int(t), 0), last)
-                edges.neighbour[k] = j
-                edges.node[k] = b
-                edges.fraction[k] = real(t - b)
-                scale = 1.0 / max(r, 1e-30)
-                edges.direction[k, 0] = real(x * scale)
-                edges.direction[k, 1] = real(y * scale)
-                edges.direction[k, 2] = real(z * scale)
-                k += 1
-        edges.count[i] = k - first[i]
+def prepare(i: Any, species: Any, edges: Any, pair: Any, per_step: Any, places: Any, S: Any, n_l: Any, w: Any) -> None:
+    """Write what the edges of atom i share over channels: rows of S, and places (table row, neighbour).
 
-
-@njit(**OPTIONS)
-def pair_terms(lo, hi, species, edges, grid, wall, zbl, weights, reach, energies, forces, virial):
-    """Add the ZBL repulsion (`zbl` holds its constants per pair of elements) and the wall under the table's start.
-
-    Half of each pair goes to either atom. zbl[s, t] = (prefactor in eV Å, 1/a in 1/Å, reach in Å, envelope power).
-    `weights` are those of ZBL's four exponentials. The wall is W (1 - r/r0)^3 for r < r0 = grid start.
+    Below the table (fraction < 0, first interval) radial functions go on as straight lines.
     """
-    start, step = grid[0], 1.0 / grid[1]
-    for i in range(lo, hi):
-        for e in range(edges.first[i], edges.first[i] + edges.count[i]):
-            r = start + (edges.node[e] + np.float64(edges.fraction[e])) * step
-            if r >= reach:
-                continue
-            constants = zbl[species[i], species[edges.neighbour[e]]]
-            v = 0.0
-            dv = 0.0
-            if r < start:
-                depth = 1.0 - r / start
-                v += wall * depth**3
-                dv -= 3.0 * wall * depth**2 / start
-            if r < constants[2]:
-                q = r * constants[1]
-                e1, e2 = weights[0] * np.exp(-3.2 * q), weights[1] * np.exp(-0.9423 * q)
-                e3, e4 = weights[2] * np.exp(-0.4028 * q), weights[3] * np.exp(-0.2016 * q)
-                phi = e1 + e2 + e3 + e4
-                dphi = -constants[1] * (3.2 * e1 + 0.9423 * e2 + 0.4028 * e3 + 0.2016 * e4)
-                u = r / constants[2]
-                p = constants[3]
-                up = u ** (p - 1.0)
-                f = 1.0 - u * up * ((p + 1) * (p + 2) / 2 - u * p * (p + 2) + u * u * p * (p + 1) / 2)
-                df = -up * (p * (p + 1) * (p + 2) / 2) * (1.0 - u) ** 2 / constants[2]
-                base = constants[0] / r
-                v += base * phi * f
-                dv += base * (dphi * f + phi * df - phi * f / r)
-            energies[i] += 0.5 * v
-            x, y, z = (
-                np.float64(edges.direction[e, 0]),
-                np.float64(edges.direction[e, 1]),
-                np.float64(edges.direction[e, 2]),
-            )
-            forces[i, 0] += dv * x
-            forces[i, 1] += dv * y
-            forces[i, 2] += dv * z
-            w = 0.5 * dv * r
-            virial[0] += w * x * x
-            virial[1] += w * y * y
-            virial[2] += w * z * z
-            virial[3] += w * y * z
-            virial[4] += w * x * z
-            virial[5] += w * x * y
-
-
-@njit(**OPTIONS)
-def times(x, matrix, out, n_in, n_out):
-    """out += x @ matrix."""
-    for c in range(len(n_in)):
-        v = x[c]
-        row = matrix[c]
-        for k in range(len(n_out)):
-            out[k] += v * row[k]
-
-
-@njit(**OPTIONS)
-def mixed(A, matrices, out, channels, n_l):
-    """out_lm = A_lm @ matrices_l for every (l, m)."""
-    C = len(channels)
-    for l in range(len(n_l)):
-        for m in range(l * l, (l + 1) * (l + 1)):
-            o, a = out[m], A[m]
-            for k in range(C):
-                o[k] = o.dtype.type(0)
-            for c in range(C):
-                v = a[c]
-                row = matrices[l, c]
-                for k in range(C):
-                    o[k] += v * row[k]
-
-
-@njit(**OPTIONS)
-def product(A, s, layer, out, channels, n_l):
-    """B of one atom from its mixed message."""
-    linear, square = layer.linear[s], layer.square[s]
-    for c in range(len(channels)):
-        out[c] = linear[c] * A[0, c]
-    for l in range(len(n_l)):
-        for m in range(l * l, (l + 1) * (l + 1)):
-            a, q = A[m], square[l]
-            for c in range(len(channels)):
-                out[c] += q[c] * a[c] * a[c]
-    for t in range(len(layer.factors)):
-        f, w = layer.factors[t], layer.cubic[s, layer.terms[t, 0]]
-        x, y, z = A[layer.terms[t, 1]], A[layer.terms[t, 2]], A[layer.terms[t, 3]]
-        for c in range(len(channels)):
-            out[c] += f * w[c] * x[c] * y[c] * z[c]
-
-
-@njit(**OPTIONS)
-def product_gradient(dB, A, s, layer, out, channels, n_l):
-    """d energy / d A' from d energy / d B."""
-    linear, square = layer.linear[s], layer.square[s]
-    two = A.dtype.type(2)
-    for l in range(len(n_l)):
-        for m in range(l * l, (l + 1) * (l + 1)):
-            a, q, o = A[m], square[l], out[m]
-            for c in range(len(channels)):
-                o[c] = two * dB[c] * q[c] * a[c]
-    for c in range(len(channels)):
-        out[0, c] += dB[c] * linear[c]
-    for t in range(len(layer.factors)):
-        f, w = layer.factors[t], layer.cubic[s, layer.terms[t, 0]]
-        i, j, k = layer.terms[t, 1], layer.terms[t, 2], layer.terms[t, 3]
-        x, y, z = A[i], A[j], A[k]
-        for c in range(len(channels)):
-            v = f * w[c] * dB[c]
-            dx, dy, dz = v * y[c] * z[c], v * x[c] * z[c], v * x[c] * y[c]
-            out[i, c] += dx
-            out[j, c] += dy
-            out[k, c] += dz
-
-
-@njit(**OPTIONS)
-def harmonics(n, Y, n_l):
-    """Write the real spherical harmonics of the unit vector n."""
-    real = Y.dtype.type
-    x, y, z = n[0], n[1], n[2]
-    Y[0] = real(1)
-    Y[1], Y[2], Y[3] = real(S3) * x, real(S3) * y, real(S3) * z
-    if len(n_l) > 2:
-        xx, yy, zz = x * x, y * y, z * z
-        Y[4], Y[5], Y[7] = real(S15) * x * z, real(S15) * x * y, real(S15) * y * z
-        Y[6] = real(S5) * (yy - real(0.5) * (xx + zz))
-        Y[8] = real(0.5 * S15) * (zz - xx)
-        if len(n_l) > 3:
-            Y[9] = real(S35_8) * x * (real(3) * zz - xx)
-            Y[10] = real(S105) * x * y * z
-            Y[11] = real(S21_8) * x * (real(4) * yy - xx - zz)
-            Y[12] = real(0.5 * S7) * y * (real(2) * yy - real(3) * (xx + zz))
-            Y[13] = real(S21_8) * z * (real(4) * yy - xx - zz)
-            Y[14] = real(0.5 * S105) * y * (zz - xx)
-            Y[15] = real(S35_8) * z * (zz - real(3) * xx)
-
-
-@njit(**OPTIONS)
-def harmonics_gradient(n, G, n_l):
-    """Write the gradients of the harmonics of degree 3 as polynomials in x, y, z: G[m - 9] = d Y_3m / d(x, y, z)."""
-    if len(n_l) > 3:
-        real = G.dtype.type
-        x, y, z = n[0], n[1], n[2]
-        xx, yy, zz = x * x, y * y, z * z
-        a, b, c, d = real(S35_8), real(S105), real(S21_8), real(0.5 * S7)
-        G[0, 0], G[0, 1], G[0, 2] = real(3) * a * (zz - xx), real(0), real(6) * a * x * z
-        G[1, 0], G[1, 1], G[1, 2] = b * y * z, b * x * z, b * x * y
-        G[2, 0], G[2, 1], G[2, 2] = c * (real(4) * yy - real(3) * xx - zz), real(8) * c * x * y, -real(2) * c * x * z
-        G[3, 0], G[3, 1], G[3, 2] = -real(6) * d * x * y, real(3) * d * (real(2) * yy - xx - zz), -real(6) * d * y * z
-        G[4, 0], G[4, 1], G[4, 2] = -real(2) * c * x * z, real(8) * c * y * z, c * (real(4) * yy - xx - real(3) * zz)
-        G[5, 0], G[5, 1], G[5, 2] = -b * x * y, real(0.5) * b * (zz - xx), b * y * z
-        G[6, 0], G[6, 1], G[6, 2] = -real(6) * a * x * z, real(0), real(3) * a * (zz - xx)
-
-
-@njit(**OPTIONS)
-def edge_message(A, below, above, w, h, Y, channels, n_l):
-    """Add one edge to the message A; `below` and `above` are the table's rows around r, w the Hermite weights."""
-    C = len(channels)
-    D = C * len(n_l)
-    v, d, V, G = w[0], w[1], w[2], w[3]
-    for c in range(C):
-        s = h[c]
-        A[0, c] += s * (v * below[c] + d * below[D + c] + V * above[c] + G * above[D + c])
-        t = s * (v * below[C + c] + d * below[D + C + c] + V * above[C + c] + G * above[D + C + c])
-        A[1, c] += Y[1] * t
-        A[2, c] += Y[2] * t
-        A[3, c] += Y[3] * t
+    real = S.dtype.type
+    first, n, cap = edges.first[i], np.int64(edges.count[i]), S.shape[1]
+    size = edges.direction.shape[1]
+    s = species[i]
+    for e in range(n):
+        j = edges.neighbour[first + e]
+        places[0, e] = pair[s, species[j]] + edges.node[first + e]
+        places[1, e] = j
+    one, two, three, six = real(1), real(2), real(3), real(6)
+    unit = zero(S, w) + one
+    for e in range(0, n, len(w)):
+        t = load(edges.fraction, first + e, w)
+        u = positive_part(t)
+        v = unit - u
+        above = u * u * (unit * three - u * two)
+        store(S, e, unit - above)
+        store(S, cap + e, u * v * v + t - u)
+        store(S, 2 * cap + e, above)
+        store(S, 3 * cap + e, (u * u * u) - u * u)
+        slope = u * v * (six * per_step)
+        store(S, 4 * cap + e, zero(S, w) - slope)
+        store(S, 5 * cap + e, v * (unit - u * three) * per_step)
+        store(S, 6 * cap + e, slope)
+        store(S, 7 * cap + e, u * (u * three - two) * per_step)
+        x, y, z = (
+            load(edges.direction, first + e, w),
+            load(edges.direction, size + first + e, w),
+            load(edges.direction, 2 * size + first + e, w),
+        )
+        store(S, AXES * cap + e, x)
+        store(S, (AXES + 1) * cap + e, y)
+        store(S, (AXES + 2) * cap + e, z)
+        k = HARMONICS * cap + e
+        store(S, k, x * real(S3))
+        store(S, k + cap, y * real(S3))
+        store(S, k + 2 * cap, z * real(S3))
         if len(n_l) > 2:
-            k = 2 * C + c
-            t = s * (v * below[k] + d * below[D + k] + V * above[k] + G * above[D + k])
-            A[4, c] += Y[4] * t
-            A[5, c] += Y[5] * t
-            A[6, c] += Y[6] * t
-            A[7, c] += Y[7] * t
-            A[8, c] += Y[8] * t
+            xx, yy, zz = x * x, y * y, z * z
+            store(S, k + 3 * cap, x * z * real(S15))
+            store(S, k + 4 * cap, x * y * real(S15))
+            store(S, k + 5 * cap, (yy - (xx + zz) * real(0.5)) * real(S5))
+            store(S, k + 6 * cap, y * z * real(S15))
+            store(S, k + 7 * cap, (zz - xx) * real(0.5 * S15))
         if len(n_l) > 3:
-            k = 3 * C + c
-            t = s * (v * below[k] + d * below[D + k] + V * above[k] + G * above[D + k])
-            A[9, c] += Y[9] * t
-            A[10, c] += Y[10] * t
-            A[11, c] += Y[11] * t
-            A[12, c] += Y[12] * t
-            A[13, c] += Y[13] * t
-            A[14, c] += Y[14] * t
-            A[15, c] += Y[15] * t
+            prepare_degree3(S, e, x, y, z, w)
 
 
 @njit(**OPTIONS)
-def edge_gradient(g, G, below, above, w, h, dh, n, Z, channels, n_l, sends):
-    """Write g, the gradient of the energy by r n: (gradient by n, 3 numbers; derivative by r); add to dh if it sends.
+def prepare_degree3(S: Any, e: Any, x: Any, y: Any, z: Any, w: Any) -> None:
+    """Write the harmonics of degree 3 and their gradients as polynomials in x, y, z (seven rows for each axis)."""
+    real, cap = S.dtype.type, S.shape[1]
+    xx, yy, zz, xy, xz, yz = x * x, y * y, z * z, x * y, x * z, y * z
+    a, b, c, d = real(S35_8), real(S105), real(S21_8), real(0.5 * S7)
+    two, three, four, six, half = real(2), real(3), real(4), real(6), real(0.5)
+    k = (HARMONICS + 8) * cap + e
+    store(S, k, x * (zz * three - xx) * a)
+    store(S, k + cap, xy * z * b)
+    store(S, k + 2 * cap, x * (yy * four - xx - zz) * c)
+    store(S, k + 3 * cap, y * (yy * two - (xx + zz) * three) * d)
+    store(S, k + 4 * cap, z * (yy * four - xx - zz) * c)
+    store(S, k + 5 * cap, y * (zz - xx) * (b * half))
+    store(S, k + 6 * cap, z * (zz - xx * three) * a)
+    k, nothing = GRADIENTS * cap + e, zero(S, w)
+    store(S, k, (zz - xx) * (three * a))
+    store(S, k + cap, yz * b)
+    store(S, k + 2 * cap, (yy * four - xx * three - zz) * c)
+    store(S, k + 3 * cap, nothing - xy * (six * d))
+    store(S, k + 4 * cap, nothing - xz * (two * c))
+    store(S, k + 5 * cap, nothing - xy * b)
+    store(S, k + 6 * cap, nothing - xz * (six * a))
+    k += 7 * cap
+    store(S, k, nothing)
+    store(S, k + cap, xz * b)
+    store(S, k + 2 * cap, xy * (real(8) * c))
+    store(S, k + 3 * cap, (yy * two - xx - zz) * (three * d))
+    store(S, k + 4 * cap, yz * (real(8) * c))
+    store(S, k + 5 * cap, (zz - xx) * (b * half))
+    store(S, k + 6 * cap, nothing)
+    k += 7 * cap
+    store(S, k, xz * (six * a))
+    store(S, k + cap, xy * b)
+    store(S, k + 2 * cap, nothing - xz * (two * c))
+    store(S, k + 3 * cap, nothing - yz * (six * d))
+    store(S, k + 4 * cap, (yy * four - xx - zz * three) * c)
+    store(S, k + 5 * cap, yz * b)
+    store(S, k + 6 * cap, (zz - xx) * (three * a))
 
-    G is d energy / d A; w holds the Hermite weights of the value and, from 4 on, of the derivative. The sum over m of
-    Y_lm G_lm is n . grad / l because Y_lm is homogeneous of degree l.
-    """
-    real = G.dtype.type
-    C = len(channels)
+
+@njit(**OPTIONS)
+def message(A: Any, n: Any, places: Any, S: Any, table: Any, senders: Any, channels: Any, n_l: Any, w: Any) -> None:
+    """Write A of one atom from n prepared edges; places[1] is the row of `senders`."""
+    C, cap = len(channels), S.shape[1]
     D = C * len(n_l)
-    w0, w1, w2, w3, p0, p1, p2, p3 = w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]
-    x, y, z = n[0], n[1], n[2]
-    ax, ay, az = real(S15) * x, real(S15) * y, real(S15) * z
-    bx, by, bz = real(S5) * x, real(2 * S5) * y, real(S5) * z
-    cx, cy, cz = real(S3) * x, real(S3) * y, real(S3) * z
-    half, third, one = real(0.5), real(1.0 / 3.0), real(S3)
-    gx, gy, gz, gr = real(0), real(0), real(0), real(0)
-    for c in range(C):
-        s = h[c]
-        a, b, A, B = below[c], below[D + c], above[c], above[D + c]
-        q = G[0, c]
-        by_h = (w0 * a + w1 * b + w2 * A + w3 * B) * q
-        by_r = (p0 * a + p1 * b + p2 * A + p3 * B) * q
-        k = C + c
-        a, b, A, B = below[k], below[D + k], above[k], above[D + k]
-        r = w0 * a + w1 * b + w2 * A + w3 * B
-        q = cx * G[1, c] + cy * G[2, c] + cz * G[3, c]
-        by_h += r * q
-        by_r += (p0 * a + p1 * b + p2 * A + p3 * B) * q
-        r *= s * one
-        gx += r * G[1, c]
-        gy += r * G[2, c]
-        gz += r * G[3, c]
+    for c in range(0, C, len(w)):
+        a0, a1, a2, a3 = zero(A, w), zero(A, w), zero(A, w), zero(A, w)
+        a4, a5, a6, a7, a8 = zero(A, w), zero(A, w), zero(A, w), zero(A, w), zero(A, w)
+        a9, a10, a11, a12, a13, a14, a15 = (
+            zero(A, w),
+            zero(A, w),
+            zero(A, w),
+            zero(A, w),
+            zero(A, w),
+            zero(A, w),
+            zero(A, w),
+        )
+        for e in range(n):
+            t, k = places[0, e] * (2 * D) + c, HARMONICS * cap + e
+            h = load(senders, places[1, e] * C + c, w)
+            v, d, V, G = splat(S, e, w), splat(S, cap + e, w), splat(S, 2 * cap + e, w), splat(S, 3 * cap + e, w)
+            r = (
+                v * load(table, t, w)
+                + d * load(table, t + D, w)
+                + V * load(table, t + 2 * D, w)
+                + G * load(table, t + 3 * D, w)
+            )
+            a0 = a0 + r * h
+            t += C
+            r = (
+                v * load(table, t, w)
+                + d * load(table, t + D, w)
+                + V * load(table, t + 2 * D, w)
+                + G * load(table, t + 3 * D, w)
+            )
+            r = r * h
+            a1 = a1 + splat(S, k, w) * r
+            a2 = a2 + splat(S, k + cap, w) * r
+            a3 = a3 + splat(S, k + 2 * cap, w) * r
+            if len(n_l) > 2:
+                t += C
+                r = (
+                    v * load(table, t, w)
+                    + d * load(table, t + D, w)
+                    + V * load(table, t + 2 * D, w)
+                    + G * load(table, t + 3 * D, w)
+                )
+                r = r * h
+                a4 = a4 + splat(S, k + 3 * cap, w) * r
+                a5 = a5 + splat(S, k + 4 * cap, w) * r
+                a6 = a6 + splat(S, k + 5 * cap, w) * r
+                a7 = a7 + splat(S, k + 6 * cap, w) * r
+                a8 = a8 + splat(S, k + 7 * cap, w) * r
+            if len(n_l) > 3:
+                t += C
+                r = (
+                    v * load(table, t, w)
+                    + d * load(table, t + D, w)
+                    + V * load(table, t + 2 * D, w)
+                    + G * load(table, t + 3 * D, w)
+                )
+                r = r * h
+                a9 = a9 + splat(S, k + 8 * cap, w) * r
+                a10 = a10 + splat(S, k + 9 * cap, w) * r
+                a11 = a11 + splat(S, k + 10 * cap, w) * r
+                a12 = a12 + splat(S, k + 11 * cap, w) * r
+                a13 = a13 + splat(S, k + 12 * cap, w) * r
+                a14 = a14 + splat(S, k + 13 * cap, w) * r
+                a15 = a15 + splat(S, k + 14 * cap, w) * r
+        store(A, c, a0)
+        store(A, C + c, a1)
+        store(A, 2 * C + c, a2)
+        store(A, 3 * C + c, a3)
         if len(n_l) > 2:
-            k = 2 * C + c
-            a, b, A, B = below[k], below[D + k], above[k], above[D + k]
-            r = w0 * a + w1 * b + w2 * A + w3 * B
-            dx = az * G[4, c] + ay * G[5, c] - ax * G[8, c] - bx * G[6, c]
-            dy = ax * G[5, c] + az * G[7, c] + by * G[6, c]
-            dz = ax * G[4, c] + ay * G[7, c] + az * G[8, c] - bz * G[6, c]
-            q = half * (x * dx + y * dy + z * dz)
-            by_h += r * q
-            by_r += (p0 * a + p1 * b + p2 * A + p3 * B) * q
-            r *= s
-            gx += r * dx
-            gy += r * dy
-            gz += r * dz
+            store(A, 4 * C + c, a4)
+            store(A, 5 * C + c, a5)
+            store(A, 6 * C + c, a6)
+            store(A, 7 * C + c, a7)
+            store(A, 8 * C + c, a8)
         if len(n_l) > 3:
-            k = 3 * C + c
-            a, b, A, B = below[k], below[D + k], above[k], above[D + k]
-            r = w0 * a + w1 * b + w2 * A + w3 * B
-            g9, g10, g11, g12, g13, g14, g15 = G[9, c], G[10, c], G[11, c], G[12, c], G[13, c], G[14, c], G[15, c]
-            dx = (
-                Z[0, 0] * g9
-                + Z[1, 0] * g10
-                + Z[2, 0] * g11
-                + Z[3, 0] * g12
-                + Z[4, 0] * g13
-                + Z[5, 0] * g14
-                + Z[6, 0] * g15
-            )
-            dy = Z[1, 1] * g10 + Z[2, 1] * g11 + Z[3, 1] * g12 + Z[4, 1] * g13 + Z[5, 1] * g14
-            dz = (
-                Z[0, 2] * g9
-                + Z[1, 2] * g10
-                + Z[2, 2] * g11
-                + Z[3, 2] * g12
-                + Z[4, 2] * g13
-                + Z[5, 2] * g14
-                + Z[6, 2] * g15
-            )
-            q = third * (x * dx + y * dy + z * dz)
-            by_h += r * q
-            by_r += (p0 * a + p1 * b + p2 * A + p3 * B) * q
-            r *= s
-            gx += r * dx
-            gy += r * dy
-            gz += r * dz
-        gr += s * by_r
-        if len(sends) > 0:
-            dh[c] += by_h
-    g[0], g[1], g[2], g[3] = gx, gy, gz, gr
+            store(A, 9 * C + c, a9)
+            store(A, 10 * C + c, a10)
+            store(A, 11 * C + c, a11)
+            store(A, 12 * C + c, a12)
+            store(A, 13 * C + c, a13)
+            store(A, 14 * C + c, a14)
+            store(A, 15 * C + c, a15)
 
 
 @njit(**OPTIONS)
-def hermite(u, per_step, w):
-    """Weights of (value, derivative) below and above for the value (0 to 3) and for d/dr (4 to 7) at u in [0, 1).
+def message_gradient(
+    g: Any,
+    A: Any,
+    n: Any,
+    places: Any,
+    S: Any,
+    table: Any,
+    senders: Any,
+    d_senders: Any,
+    channels: Any,
+    n_l: Any,
+    w: Any,
+    sends: Any,
+) -> None:
+    """Write g[e], d energy / d (n, r) of each edge, from A = d energy / d A; add to d_senders if `sends` is not empty.
 
-    Below the table (u < 0, first interval) the function goes on as a straight line.
+    The gradient by n is that of the homogeneous polynomials r^l Y_lm; by Euler's theorem sum_m Y_lm A_lm is
+    n . gradient / l.
     """
-    real = w.dtype.type
-    one, two, three, four, six = real(1), real(2), real(3), real(4), real(6)
-    if u < real(0):
-        w[0], w[1], w[2], w[3] = one, u, real(0), real(0)
-        w[4], w[5], w[6], w[7] = real(0), per_step, real(0), real(0)
-        return
-    v = one - u
-    w[2] = u * u * (three - two * u)
-    w[0] = one - w[2]
-    w[1] = u * v * v
-    w[3] = -u * u * v
-    w[6] = six * u * v * per_step
-    w[4] = -w[6]
-    w[5] = v * (one - three * u) * per_step
-    w[7] = u * (three * u - two) * per_step
+    real, C, cap = A.dtype.type, len(channels), S.shape[1]
+    D = C * len(n_l)
+    four = (0, 0, 0, 0)
+    for e in range(n):
+        store(g, 4 * e, zero(g, four))
+    for c in range(0, C, len(w)):
+        A0 = load(A, c, w)
+        A1, A2, A3 = load(A, C + c, w) * real(S3), load(A, 2 * C + c, w) * real(S3), load(A, 3 * C + c, w) * real(S3)
+        if len(n_l) > 2:
+            # l = 2 is a symmetric traceless matrix T: sum_m Y_2m A_2m = n T n / 2
+            Txz, Txy, Tyz = (
+                load(A, 4 * C + c, w) * real(S15),
+                load(A, 5 * C + c, w) * real(S15),
+                load(A, 7 * C + c, w) * real(S15),
+            )
+            Tyy, Tzz = load(A, 6 * C + c, w) * real(S5), load(A, 8 * C + c, w) * real(S15)
+            Txx = zero(A, w) - Tzz - Tyy
+            Tzz = Tzz - Tyy
+            Tyy = Tyy + Tyy
+        for e in range(n):
+            t, at = places[0, e] * (2 * D) + c, places[1, e] * C + c
+            h = load(senders, at, w)
+            v, d, V, G = splat(S, e, w), splat(S, cap + e, w), splat(S, 2 * cap + e, w), splat(S, 3 * cap + e, w)
+            p, q, P = splat(S, 4 * cap + e, w), splat(S, 5 * cap + e, w), splat(S, 7 * cap + e, w)
+            x, y, z = splat(S, AXES * cap + e, w), splat(S, (AXES + 1) * cap + e, w), splat(S, (AXES + 2) * cap + e, w)
+            a, b, a1, b1 = (
+                load(table, t, w),
+                load(table, t + D, w),
+                load(table, t + 2 * D, w),
+                load(table, t + 3 * D, w),
+            )
+            by_h = A0 * (v * a + d * b + V * a1 + G * b1)
+            by_r = A0 * (p * (a - a1) + q * b + P * b1)
+            t += C
+            a, b, a1, b1 = (
+                load(table, t, w),
+                load(table, t + D, w),
+                load(table, t + 2 * D, w),
+                load(table, t + 3 * D, w),
+            )
+            r = v * a + d * b + V * a1 + G * b1
+            s = x * A1 + y * A2 + z * A3
+            by_h = by_h + r * s
+            by_r = by_r + (p * (a - a1) + q * b + P * b1) * s
+            gx, gy, gz = r * A1, r * A2, r * A3
+            if len(n_l) > 2:
+                t += C
+                a, b, a1, b1 = (
+                    load(table, t, w),
+                    load(table, t + D, w),
+                    load(table, t + 2 * D, w),
+                    load(table, t + 3 * D, w),
+                )
+                r = v * a + d * b + V * a1 + G * b1
+                dx = x * Txx + y * Txy + z * Txz
+                dy = x * Txy + y * Tyy + z * Tyz
+                dz = x * Txz + y * Tyz + z * Tzz
+                s = (x * dx + y * dy + z * dz) * real(0.5)
+                by_h = by_h + r * s
+                by_r = by_r + (p * (a - a1) + q * b + P * b1) * s
+                gx = gx + r * dx
+                gy = gy + r * dy
+                gz = gz + r * dz
+            if len(n_l) > 3:
+                t += C
+                k = GRADIENTS * cap + e
+                dx, dy, dz = zero(A, w), zero(A, w), zero(A, w)
+                for m in range(7):
+                    T = load(A, (9 + m) * C + c, w)
+                    dx = dx + splat(S, k + m * cap, w) * T
+                    dy = dy + splat(S, k + (m + 7) * cap, w) * T
+                    dz = dz + splat(S, k + (m + 14) * cap, w) * T
+                a, b, a1, b1 = (
+                    load(table, t, w),
+                    load(table, t + D, w),
+                    load(table, t + 2 * D, w),
+                    load(table, t + 3 * D, w),
+                )
+                r = v * a + d * b + V * a1 + G * b1
+                s = (x * dx + y * dy + z * dz) * real(1.0 / 3.0)
+                by_h = by_h + r * s
+                by_r = by_r + (p * (a - a1) + q * b + P * b1) * s
+                gx = gx + r * dx
+                gy = gy + r * dy
+                gz = gz + r * dz
+            store(g, 4 * e, load(g, 4 * e, four) + sum4(gx * h, gy * h, gz * h, by_r * h))
+            if len(sends) > 0:
+                store(d_senders, at, load(d_senders, at, w) + by_h)
 
 
 @njit(**OPTIONS)
-def edge_force(i, j, g, n, r, forces, virial):
-    """Add the forces and the virial of one edge with gradient g = (by n, by r)."""
-    nx, ny, nz = np.float64(n[0]), np.float64(n[1]), np.float64(n[2])
-    gx, gy, gz = np.float64(g[0]), np.float64(g[1]), np.float64(g[2])
-    q = 1.0 / max(r, 1e-3)
-    radial = np.float64(g[3]) - q * (gx * nx + gy * ny + gz * nz)
-    gx = q * gx + radial * nx
-    gy = q * gy + radial * ny
-    gz = q * gz + radial * nz
-    forces[i, 0] += gx
-    forces[i, 1] += gy
-    forces[i, 2] += gz
-    forces[j, 0] -= gx
-    forces[j, 1] -= gy
-    forces[j, 2] -= gz
-    virial[0] += gx * nx * r
-    virial[1] += gy * ny * r
-    virial[2] += gz * nz * r
-    virial[3] += gy * nz * r
-    virial[4] += gx * nz * r
-    virial[5] += gx * ny * r
+def add_forces(i: Any, g: Any, edges: Any, start: Any, step: Any, forces: Any, virial: Any) -> None:
+    """Add forces and virial of the edges of atom i from g = d energy / d (n, r)."""
+    first = edges.first[i]
+    fx, fy, fz = 0.0, 0.0, 0.0
+    xx, yy, zz, yz, xz, xy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for e in range(np.int64(edges.count[i])):
+        k = first + e
+        x, y, z = (
+            np.float64(edges.direction[0, k]),
+            np.float64(edges.direction[1, k]),
+            np.float64(edges.direction[2, k]),
+        )
+        gx, gy, gz = np.float64(g[4 * e]), np.float64(g[4 * e + 1]), np.float64(g[4 * e + 2])
+        r = start + (edges.node[k] + np.float64(edges.fraction[k])) * step
+        q = 1.0 / r
+        radial = np.float64(g[4 * e + 3]) - q * (gx * x + gy * y + gz * z)
+        gx, gy, gz = q * gx + radial * x, q * gy + radial * y, q * gz + radial * z
+        j = edges.neighbour[k]
+        forces[j, 0] -= gx
+        forces[j, 1] -= gy
+        forces[j, 2] -= gz
+        fx += gx
+        fy += gy
+        fz += gz
+        x, y, z = x * r, y * r, z * r
+        xx += gx * x
+        yy += gy * y
+        zz += gz * z
+        yz += gy * z
+        xz += gx * z
+        xy += gx * y
+    forces[i, 0] += fx
+    forces[i, 1] += fy
+    forces[i, 2] += fz
+    virial[0] += xx
+    virial[1] += yy
+    virial[2] += zz
+    virial[3] += yz
+    virial[4] += xz
+    virial[5] += xy
 
 
 @njit(**OPTIONS)
-def message(i, A, species, edges, layer, senders, by_species, per_step, channels, n_l):
-    """Write A of atom i; `senders` are the features by atom or, if `by_species`, by element."""
-    A[:] = A.dtype.type(0)
-    w, Y = np.empty(8, A.dtype), np.empty(16, A.dtype)
-    for e in range(edges.first[i], edges.first[i] + edges.count[i]):
-        j = edges.neighbour[e]
-        t = layer.pair[species[i], species[j]] + edges.node[e]
-        hermite(edges.fraction[e], per_step, w)
-        harmonics(edges.direction[e], Y, n_l)
-        h = senders[species[j]] if by_species else senders[j]
-        edge_message(A, layer.table[t], layer.table[t + 1], w, h, Y, channels, n_l)
+def times(x: Any, x_at: Any, matrix: Any, matrix_at: Any, out: Any, out_at: Any, n_in: Any, n_out: Any, w: Any) -> None:
+    """out += x @ matrix, all from given places on."""
+    N = len(n_out)
+    for k in range(0, N, len(w)):
+        even, odd = load(out, out_at + k, w), zero(out, w)
+        for c in range(0, len(n_in), 2):
+            even = even + splat(x, x_at + c, w) * load(matrix, matrix_at + c * N + k, w)
+            odd = odd + splat(x, x_at + c + 1, w) * load(matrix, matrix_at + (c + 1) * N + k, w)
+        store(out, out_at + k, even + odd)
 
 
 @njit(**OPTIONS)
-def message_gradient(i, G, species, edges, layer, senders, grid, d_senders, forces, virial, channels, n_l, sends):
-    """Add forces and virial of atom i's edges, and d energy / d senders if `sends` is not empty."""
-    real = G.dtype.type
-    start, per_step, step = grid[0], real(grid[1]), 1.0 / grid[1]
-    w, Z, g = np.empty(8, G.dtype), np.empty((7, 3), G.dtype), np.empty(4, G.dtype)
-    for e in range(edges.first[i], edges.first[i] + edges.count[i]):
-        j = edges.neighbour[e]
-        n = edges.direction[e]
-        t = layer.pair[species[i], species[j]] + edges.node[e]
-        hermite(edges.fraction[e], per_step, w)
-        harmonics_gradient(n, Z, n_l)
-        h = senders[j] if len(sends) > 0 else senders[species[j]]
-        dh = d_senders[j] if len(sends) > 0 else d_senders[0]
-        edge_gradient(g, G, layer.table[t], layer.table[t + 1], w, h, dh, n, Z, channels, n_l, sends)
-        edge_force(i, j, g, n, start + (edges.node[e] + np.float64(edges.fraction[e])) * step, forces, virial)
+def mixed(A: Any, M: Any, M_at: Any, out: Any, out_at: Any, channels: Any, n_l: Any, w: Any) -> None:
+    """out_lm = A_lm @ M_l for every (l, m)."""
+    C = len(channels)
+    for k in range(0, C, len(w)):
+        for l in range(len(n_l)):
+            matrix, row = M_at + l * C * C + k, l * l * C
+            a, b, c, d = zero(A, w), zero(A, w), zero(A, w), zero(A, w)
+            if l == 0:
+                for i in range(0, C, 4):
+                    a = a + splat(A, i, w) * load(M, matrix + i * C, w)
+                    b = b + splat(A, i + 1, w) * load(M, matrix + (i + 1) * C, w)
+                    c = c + splat(A, i + 2, w) * load(M, matrix + (i + 2) * C, w)
+                    d = d + splat(A, i + 3, w) * load(M, matrix + (i + 3) * C, w)
+                store(out, out_at + k, (a + b) + (c + d))
+            else:
+                # 2 l + 1 rows at once; the first row goes last, alone or with two, four or six others
+                e, f, g = zero(A, w), zero(A, w), zero(A, w)
+                for i in range(C):
+                    m = load(M, matrix + i * C, w)
+                    a = a + splat(A, row + i, w) * m
+                    b = b + splat(A, row + C + i, w) * m
+                    c = c + splat(A, row + 2 * C + i, w) * m
+                    if l > 1:
+                        d = d + splat(A, row + 3 * C + i, w) * m
+                        e = e + splat(A, row + 4 * C + i, w) * m
+                    if l > 2:
+                        f = f + splat(A, row + 5 * C + i, w) * m
+                        g = g + splat(A, row + 6 * C + i, w) * m
+                at = out_at + row + k
+                store(out, at, a)
+                store(out, at + C, b)
+                store(out, at + 2 * C, c)
+                if l > 1:
+                    store(out, at + 3 * C, d)
+                    store(out, at + 4 * C, e)
+                if l > 2:
+                    store(out, at + 5 * C, f)
+                    store(out, at + 6 * C, g)
 
 
 @njit(**OPTIONS)
-def first_layer(lo, hi, species, edges, layer, tail, grid, kept, sent, hidden, energies, channels, n_l, readout):
-    """Evaluate layer 1: mixed messages `kept`, features for layer 2 `sent`, readout input `hidden`, energies (+=)."""
-    real = kept.dtype.type
-    n_m = len(n_l) * len(n_l)
-    A, B = np.empty((n_m, len(channels)), kept.dtype), np.empty(len(channels), kept.dtype)
+def product(A: Any, A_at: Any, s: Any, layer: Any, out: Any, channels: Any, n_l: Any, w: Any) -> None:
+    """Write B of one atom of element s from its mixed message."""
+    C, L = len(channels), len(n_l)
+    for c in range(0, C, len(w)):
+        at = A_at + c
+        b = load(layer.linear, s * C + c, w) * load(A, at, w)
+        for l in range(L):
+            a = load(A, at + l * l * C, w)
+            total = a * a
+            for m in range(l * l + 1, (l + 1) * (l + 1)):
+                a = load(A, at + m * C, w)
+                total = total + a * a
+            b = b + load(layer.square, (s * L + l) * C + c, w) * total
+        for t in range(len(layer.factors)):
+            weight = load(layer.cubic, (s * layer.cubic.shape[1] + layer.terms[t, 0]) * C + c, w) * splat(
+                layer.factors, t, w
+            )
+            x, y, z = layer.terms[t, 1] * C, layer.terms[t, 2] * C, layer.terms[t, 3] * C
+            b = b + weight * load(A, at + x, w) * load(A, at + y, w) * load(A, at + z, w)
+        store(out, c, b)
+
+
+@njit(**OPTIONS)
+def product_gradient(dB: Any, A: Any, A_at: Any, s: Any, layer: Any, out: Any, channels: Any, n_l: Any, w: Any) -> None:
+    """Write d energy / d A' from d energy / d B."""
+    C, L, two = len(channels), len(n_l), A.dtype.type(2)
+    for c in range(0, C, len(w)):
+        at, d = A_at + c, load(dB, c, w)
+        for l in range(L):
+            q = load(layer.square, (s * L + l) * C + c, w) * d * two
+            for m in range(l * l, (l + 1) * (l + 1)):
+                store(out, m * C + c, q * load(A, at + m * C, w))
+        store(out, c, load(out, c, w) + d * load(layer.linear, s * C + c, w))
+        for t in range(len(layer.factors)):
+            weight = (
+                load(layer.cubic, (s * layer.cubic.shape[1] + layer.terms[t, 0]) * C + c, w)
+                * splat(layer.factors, t, w)
+                * d
+            )
+            x, y, z = layer.terms[t, 1] * C, layer.terms[t, 2] * C, layer.terms[t, 3] * C
+            a1, a2, a3 = load(A, at + x, w), load(A, at + y, w), load(A, at + z, w)
+            store(out, x + c, load(out, x + c, w) + weight * a2 * a3)
+            store(out, y + c, load(out, y + c, w) + weight * a1 * a3)
+            store(out, z + c, load(out, z + c, w) + weight * a1 * a2)
+
+
+@njit(**OPTIONS)
+def by_element(n: Any, species: Any, places: Any) -> None:
+    """Let places[1] name the element instead of the atom: layer 1 sends features of elements."""
+    for e in range(n):
+        places[1, e] = species[places[1, e]]
+
+
+@njit(**OPTIONS)
+def first_layer(
+    lo: Any, hi: Any, species: Any, edges: Any, layer: Any, tail: Any, grid: Any, state: Any, energies: Any, sizes: Any
+) -> None:
+    """Evaluate layer 1: `state` = (mixed messages, features for layer 2, their gradient, readout input); add energies."""
+    kept, sent, _, hidden = state
+    channels, n_l, readout, w = sizes
+    C, H, M, real = len(channels), len(readout), len(n_l) * len(n_l), kept.dtype.type
+    cap = room(lo, hi, edges, w)
+    S, places = np.empty((ROWS, cap), kept.dtype), np.empty((2, cap), np.int64)
+    A, B = np.empty((M, C), kept.dtype), np.empty(C, kept.dtype)
     for i in range(lo, hi):
-        s = species[i]
-        message(i, A, species, edges, layer, tail.sender, True, real(grid[1]), channels, n_l)
-        mixed(A, layer.mix[s % len(layer.mix)], kept[i], channels, n_l)
-        product(kept[i], s, layer, B, channels, n_l)
-        x = real(0)
-        for c in range(len(channels)):
+        s = np.int64(species[i])
+        n = np.int64(edges.count[i])
+        prepare(i, species, edges, layer.pair, real(grid[1]), places, S, n_l, w)
+        by_element(n, species, places)
+        message(A, n, places, S, layer.table, tail.sender, channels, n_l, w)
+        mixed(A, layer.mix, (s % len(layer.mix)) * len(n_l) * C * C, kept, i * M * C, channels, n_l, w)
+        product(kept, i * M * C, s, layer, B, channels, n_l, w)
+        x = 0.0
+        for c in range(C):
             sent[i, c] = tail.up_shift[s, c]
-            x += B[c] * tail.energy[c]
-        for c in range(len(readout)):
+            x += np.float64(B[c]) * np.float64(tail.energy[c])
+        for c in range(H):
             hidden[i, c] = tail.hidden_shift[s, c]
-        times(B, tail.up, sent[i], channels, channels)
-        times(B, tail.hidden1[s], hidden[i], channels, readout)
+        if H > 0:
+            times(B, 0, tail.up, 0, sent, i * C, channels, channels, w)
+            times(B, 0, tail.hidden1, s * C * H, hidden, i * H, channels, readout, w)
         energies[i] += tail.atom[s] + x
 
 
 @njit(**OPTIONS)
+def room(lo: Any, hi: Any, edges: Any, w: Any) -> Any:
+    """Return the largest number of edges of an atom, filled up to whole vectors."""
+    most = 0
+    for i in range(lo, hi):
+        most = max(most, np.int64(edges.count[i]))
+    return (most // len(w) + 1) * len(w)
+
+
+@njit(**OPTIONS)
 def second_layer(
-    lo, hi, species, edges, layer, tail, grid, sent, d_sent, hidden, energies, forces, virial, channels, n_l, readout
-):
-    """Evaluate layer 2 and go back through it; `hidden` turns into d energy / d hidden."""
-    real = sent.dtype.type
-    n_m = len(n_l) * len(n_l)
-    A, M = np.empty((n_m, len(channels)), sent.dtype), np.empty((n_m, len(channels)), sent.dtype)
-    B = np.empty(len(channels), sent.dtype)
+    lo: Any, hi: Any, species: Any, edges: Any, layer: Any, tail: Any, grid: Any, state: Any, out: Any, sizes: Any
+) -> None:
+    """Evaluate layer 2 and go back through it; the readout input in `state` turns into d energy / d input."""
+    _, sent, d_sent, hidden = state
+    energies, forces, virial = out
+    channels, n_l, readout, w = sizes
+    C, H, M, real = len(channels), len(readout), len(n_l) * len(n_l), sent.dtype.type
+    cap = room(lo, hi, edges, w)
+    S, places, g = np.empty((ROWS, cap), sent.dtype), np.empty((2, cap), np.int64), np.empty(4 * cap, sent.dtype)
+    A, T, B = np.empty((M, C), sent.dtype), np.empty((M, C), sent.dtype), np.empty(C, sent.dtype)
     one = real(1)
     for i in range(lo, hi):
-        s = species[i]
-        message(i, A, species, edges, layer, sent, False, real(grid[1]), channels, n_l)
-        mixed(A, layer.mix[s % len(layer.mix)], M, channels, n_l)
-        product(M, s, layer, B, channels, n_l)
-        z = hidden[i]
-        times(B, tail.hidden2, z, channels, readout)
-        x = real(0)
-        for k in range(len(readout)):
-            value, slope = z[k], one
+        s = np.int64(species[i])
+        n = np.int64(edges.count[i])
+        matrix = (s % len(layer.mix)) * len(n_l) * C * C
+        prepare(i, species, edges, layer.pair, real(grid[1]), places, S, n_l, w)
+        message(A, n, places, S, layer.table, sent, channels, n_l, w)
+        mixed(A, layer.mix, matrix, T, 0, channels, n_l, w)
+        product(T, 0, s, layer, B, channels, n_l, w)
+        times(B, 0, tail.hidden2, 0, hidden, i * H, channels, readout, w)
+        x = 0.0
+        for k in range(H):
+            z = hidden[i, k]
+            value, slope = z, one
             if tail.gate == 1:
-                f = one / (one + np.exp(-z[k]))
-                value, slope = z[k] * f, f * (one + z[k] * (one - f))
+                f = one / (one + np.exp(-z))
+                value, slope = z * f, f * (one + z * (one - f))
             elif tail.gate == 2:
-                value = np.tanh(z[k])
+                value = np.tanh(z)
                 slope = one - value * value
-            x += tail.out[k] * value
-            z[k] = tail.out[k] * slope
+            x += np.float64(tail.out[k]) * np.float64(value)
+            hidden[i, k] = tail.out[k] * slope
         energies[i] += x
-        for c in range(len(channels)):
+        for c in range(C):
             B[c] = real(0)
-        times(z, tail.hidden2_back, B, readout, channels)
-        product_gradient(B, M, s, layer, A, channels, n_l)
-        mixed(A, layer.mix_back[s % len(layer.mix)], M, channels, n_l)
-        message_gradient(i, M, species, edges, layer, sent, grid, d_sent, forces, virial, channels, n_l, (0,))
+        times(hidden, i * H, tail.hidden2_back, 0, B, 0, readout, channels, w)
+        product_gradient(B, T, 0, s, layer, A, channels, n_l, w)
+        mixed(A, layer.mix_back, matrix, T, 0, channels, n_l, w)
+        message_gradient(g, T, n, places, S, layer.table, sent, d_sent, channels, n_l, w, (0,))
+        add_forces(i, g, edges, grid[0], 1.0 / grid[1], forces, virial)
 
 
 @njit(**OPTIONS)
 def first_layer_gradient(
-    lo, hi, species, edges, layer, tail, grid, kept, d_sent, d_hidden, forces, virial, channels, n_l, readout
-):
+    lo: Any, hi: Any, species: Any, edges: Any, layer: Any, tail: Any, grid: Any, state: Any, out: Any, sizes: Any
+) -> None:
     """Go back through layer 1 and add forces and virial."""
-    n_m = len(n_l) * len(n_l)
-    A, M = np.empty((n_m, len(channels)), kept.dtype), np.empty((n_m, len(channels)), kept.dtype)
-    B = np.empty(len(channels), kept.dtype)
+    kept, _, d_sent, d_hidden = state
+    _, forces, virial = out
+    channels, n_l, readout, w = sizes
+    C, H, M, real = len(channels), len(readout), len(n_l) * len(n_l), kept.dtype.type
+    cap = room(lo, hi, edges, w)
+    S, places, g = np.empty((ROWS, cap), kept.dtype), np.empty((2, cap), np.int64), np.empty(4 * cap, kept.dtype)
+    A, T, B = np.empty((M, C), kept.dtype), np.empty((M, C), kept.dtype), np.empty(C, kept.dtype)
     for i in range(lo, hi):
-        s = species[i]
-        for c in range(len(channels)):
+        s = np.int64(species[i])
+        n = np.int64(edges.count[i])
+        for c in range(C):
             B[c] = tail.energy[c]
-        times(d_sent[i], tail.up_back, B, channels, channels)
-        times(d_hidden[i], tail.hidden1_back[s], B, readout, channels)
-        product_gradient(B, kept[i], s, layer, A, channels, n_l)
-        mixed(A, layer.mix_back[s % len(layer.mix)], M, channels, n_l)
-        message_gradient(i, M, species, edges, layer, tail.sender, grid, d_sent, forces, virial, channels, n_l, ())
+        if H > 0:
+            times(d_sent, i * C, tail.up_back, 0, B, 0, channels, channels, w)
+            times(d_hidden, i * H, tail.hidden1_back, s * C * H, B, 0, readout, channels, w)
+        product_gradient(B, kept, i * M * C, s, layer, A, channels, n_l, w)
+        mixed(A, layer.mix_back, (s % len(layer.mix)) * len(n_l) * C * C, T, 0, channels, n_l, w)
+        prepare(i, species, edges, layer.pair, real(grid[1]), places, S, n_l, w)
+        by_element(n, species, places)
+        message_gradient(g, T, n, places, S, layer.table, tail.sender, d_sent, channels, n_l, w, ())
+        add_forces(i, g, edges, grid[0], 1.0 / grid[1], forces, virial)

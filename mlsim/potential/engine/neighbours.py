@@ -38,8 +38,8 @@ class Candidates:
         self.cutoff_A = cutoff_A
         self.skin_A = skin_A
         self.first = np.zeros(1, np.int64)
-        self.neighbour = np.zeros(0, np.uint32)
-        self.shift_index = np.zeros(0, np.uint32)
+        self.neighbour = np.zeros(0, np.int32)
+        self.shift_index = np.zeros(0, np.int32)
         self.shifts = np.zeros((0, 3))
         self.n_built = 0
         self._positions = np.zeros((0, 3))
@@ -88,7 +88,7 @@ class Candidates:
         self.shifts = self._lattice @ cell
         self.first = np.zeros(n + 1, np.int64)
         np.cumsum(np.bincount(i.astype(np.int64), minlength=n), out=self.first[1:])
-        self.neighbour = j[order].astype(np.uint32)
-        self.shift_index = index[order].astype(np.uint32)
+        self.neighbour = j[order].astype(np.int32)
+        self.shift_index = index[order].astype(np.int32)
         self._positions, self._cell, self._pbc = positions.copy(), cell.copy(), tuple(pbc)
         self.n_built += 1
