@@ -106,7 +106,7 @@ def read_checkpoint(directory: Path) -> Checkpoint | None:
     """
     path = directory / FILE_NAME
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         facts = json.loads(arrays.pop("facts").tobytes().decode())
         if facts["format"] != _FORMAT:
@@ -121,7 +121,7 @@ def read_checkpoint(directory: Path) -> Checkpoint | None:
             melt_displacement_A=facts["melt_displacement_A"],
             arrays=arrays,
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         reason = f"no '{error.args[0]}' in it" if isinstance(error, KeyError) else " ".join(str(error).split())

@@ -174,6 +174,10 @@ class Schedule(BaseModel):
         """
         try:
             data = yaml.load(text, Loader=_StrictLoader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
+            raise SettingsError(f"{where}: {line}{error.problem or error.context}") from None
         except yaml.YAMLError as error:
             raise SettingsError(f"{where}: {' '.join(str(error).split())}") from None
         return cls.from_data(data, where)
