@@ -1,26 +1,59 @@
 """mlsim: amorphous solid electrolytes from composition to conductivity, beside the experiment.
 
-Objects and functions load when first used, so that `import mlsim` stays fast.
+Objects and functions load when first used, so that `import mlsim` stays fast. The potential is apart, because it
+alone needs torch: ``from mlsim.potential import load``.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlsim.composition import *  # noqa: F403
+    from mlsim.curve import *  # noqa: F403
+    from mlsim.errors import DataError, Interrupted, MlsimError, NotConverged, SettingsError  # noqa: F401
+    from mlsim.io.measurements import read_measurement, write_curve_csv  # noqa: F401
+    from mlsim.io.published import published_sample  # noqa: F401
+    from mlsim.io.results import read_result  # noqa: F401
+    from mlsim.io.structures import read_structure, read_structures, write_structure  # noqa: F401
+    from mlsim.io.studies import read_schedule  # noqa: F401
+    from mlsim.io.trajectories import TrajectoryRecorder, read_trajectory  # noqa: F401
+    from mlsim.melt_quench import *  # noqa: F403
+    from mlsim.report import write_report  # noqa: F401
+    from mlsim.scattering import *  # noqa: F403
+    from mlsim.study import StudySettings, read_study, run_study  # noqa: F401
+    from mlsim.topology import *  # noqa: F403
+    from mlsim.trajectory import *  # noqa: F403
+    from mlsim.transport import *  # noqa: F403
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Composition": "mlsim.composition",
-    "Curve": "mlsim.curve",
-    "Estimate": "mlsim.curve",
-    "Measurement": "mlsim.curve",
-    "Quantity": "mlsim.curve",
-    "Trajectory": "mlsim.trajectory",
-    "estimate_over": "mlsim.curve",
-    "oxyhalide_series": "mlsim.composition",
-    "weighted_profile_r": "mlsim.curve",
+# module: the names that it gives to `import mlsim`; a test holds this list against the modules' own
+_NAMES = {
+    "composition": "Composition oxyhalide_series",
+    "curve": "Curve Estimate Measurement Quantity chi_squared estimate_over weighted_profile_r",
+    "errors": "DataError Interrupted MlsimError NotConverged SettingsError",
+    "io.measurements": "read_measurement write_curve_csv",
+    "io.published": "published_sample",
+    "io.results": "read_result",
+    "io.structures": "read_structure read_structures write_structure",
+    "io.studies": "read_schedule",
+    "io.trajectories": "TrajectoryRecorder read_trajectory",
+    "melt_quench": "Frame FrameRecorder Glass Schedule Segment ThermoLog default_minimum_distances hold_schedule pack "
+    "production_schedule quick_schedule run_schedule",
+    "report": "write_report",
+    "scattering": "form_factor g_pdf_of mean_square_ratio neutron_length over_glasses partial_g_of_r "
+    "partial_structure_factors scattering_amplitudes smallest_q total_scattering weighted_sum weights window_function",
+    "study": "StudySettings read_study run_study",
+    "topology": "BondCutoff Bonds Topology bond_cutoffs bonds_of chosen_cutoffs estimates_over_glasses links_between "
+    "neighbour_counts polyhedra_of topology_of",
+    "trajectory": "Trajectory",
+    "transport": "HOP_LENGTH_A ROOM_TEMPERATURE_K ArrheniusFit Diffusion Drift FitWindow Interval "
+    "MeanSquaredDisplacement arrhenius carriers_per_A3 charge_diffusivity charge_displacement conductivity "
+    "conductivity_nernst_einstein diffusivity haven_ratio mean_squared_displacement",
 }
+_HOMES = {name: f"mlsim.{module}" for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = ["__version__", *sorted(_HOMES)]
 
