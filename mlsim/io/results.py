@@ -32,6 +32,7 @@ from mlsim.io.atomic import atomic_write_text
 
 __all__ = ["Provenance", "QuantityRow", "Reference", "Result", "first_problem", "read_result", "write_result"]
 
+_KEY_PROBLEMS: Final = {"extra_forbidden": "unknown key", "missing": "key is missing"}
 _VERSIONS_OF: Final = ("ase", "mace-torch", "numba", "numpy", "scipy", "torch")
 
 
@@ -196,9 +197,11 @@ def first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in problem["loc"])
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    got = problem["input"]
-    shown = f", got {got!r}" if isinstance(got, str | int | float | bool) and problem["type"] != "missing" else ""
-    return f"{place or 'top level'}: {problem['msg']}{shown[:80]}{more}"
+    if problem["type"] in _KEY_PROBLEMS:
+        return f"{place}: {_KEY_PROBLEMS[problem['type']]}{more}"
+    got, message = problem["input"], problem["msg"].removeprefix("Value error, ")
+    shown = f", got {got!r}"[:80] if isinstance(got, str | int | float) or got is None else ""
+    return f"{place or 'top level'}: {message}{shown}{more}"
 
 
 class _Strict(BaseModel):

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from mlsim.io.atomic import atomic_write_text
 from mlsim.io.results import read_result
-from mlsim.io.series import ReportSeries, read_series
+from mlsim.io.series import ReportSeries, Section, read_series
 from mlsim.report.charts import all_charts
 from mlsim.report.comparison import Comparison, comparisons, summary
 from mlsim.report.palette import MODEL, PUBLISHED
@@ -22,7 +22,7 @@ from mlsim.report.words import published_text, unit_text
 __all__ = ["write_report"]
 
 _GAUGE_END: Final = 6.0
-_REASONS: Final = {
+_REASONS: Final[dict[Section, str]] = {
     "scattering": "No scattering curve: this run did not compute one.",
     "partials": "No partial pair distributions: this run did not compute them.",
     "coordination": "No coordination numbers: this run did not compute them.",
@@ -69,7 +69,7 @@ def write_report(directory: str | os.PathLike[str]) -> Path:
     return target
 
 
-def _reasons(series: ReportSeries) -> dict[str, str]:
+def _reasons(series: ReportSeries) -> dict[Section, str]:
     """Return why each section may be empty: the run's own words first."""
     why = "no file was given" if series.published is None else "no raw curve of this glass is public that we know of"
     own = "To see your own data here, name the file under “measurement:” in the study and run again."
