@@ -26,9 +26,7 @@ class ToyIons(Calculator):
         super().__init__()
         self._seconds = seconds_per_step
 
-    def calculate(
-        self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes
-    ) -> None:
+    def calculate(self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes) -> None:
         super().calculate(atoms, properties, system_changes)
         assert atoms is not None
         symbols = atoms.get_chemical_symbols()

@@ -19,9 +19,10 @@ from mlsim.progress import duration_text
 
 if TYPE_CHECKING:
     from mlsim.io.results import QuantityRow
+    from mlsim.report.comparison import Comparison
     from mlsim.study import StudyOutcome, StudySettings
 
-__all__ = ["PlainStudyDisplay", "announced", "comparison_table", "print_outcome", "print_rows", "study_display"]
+__all__ = ["PlainStudyDisplay", "announced", "print_outcome", "print_rows", "study_display"]
 
 _RATE_WINDOW_S: Final = 60.0
 _TABLE_WIDTH: Final = 118
@@ -180,10 +181,18 @@ def announced(settings: StudySettings, directory: Path) -> None:
 
 def print_outcome(outcome: StudyOutcome) -> None:
     """Print the comparison table, the notes and where the report is."""
+    from mlsim.io.results import read_result
+    from mlsim.io.series import read_series
+    from mlsim.report.comparison import comparisons
+
     console = _console()
     if outcome.already_done:
-        console.print(f"{outcome.directory}: already done; delete {outcome.result.name} there to analyse again")
-    console.print(comparison_table(outcome.rows))
+        say = f"{outcome.directory}: already done; delete {outcome.result.name} there to analyse again"
+        console.print(say, markup=False)
+    series = read_series(outcome.directory / "series.json")
+    groups = comparisons(read_result(outcome.result), series)
+    source = "" if series.published is None else f"; published: doi:{series.published.source.doi}"
+    console.print(_table([row for _, rows in groups for row in rows], source))
     for note in outcome.notes:
         console.print(f"- {note}", markup=False)
     console.print(f"report: {outcome.report}", markup=False)
@@ -191,23 +200,35 @@ def print_outcome(outcome: StudyOutcome) -> None:
 
 def print_rows(rows: Sequence[QuantityRow]) -> None:
     """Print numbers as a table."""
-    _console().print(comparison_table(rows))
+    from mlsim.report.comparison import comparison_of
+
+    _console().print(_table([comparison_of(row) for row in rows]))
 
 
-def comparison_table(rows: Sequence[QuantityRow]) -> Table:
+def _table(rows: Sequence[Comparison], source: str = "") -> Table:
     """Return the table of our numbers beside the published ones."""
-    table = Table(caption="± one standard error over n independent glasses; difference = (ours - published)/error")
-    for name in ("quantity", "this run", "published", "difference", "published by"):
-        table.add_column(name, justify="left" if name in ("quantity", "published by") else "right")
+    compared = any(row.published for row in rows)
+    table = Table(
+        caption=f"± one standard error over n independent glasses; difference in standard errors{source}"
+        if compared
+        else "± one standard error over n independent glasses or runs",
+        caption_justify="left",
+    )
+    table.add_column("quantity")
+    table.add_column("ours", justify="right")
+    table.add_column("unit")
+    table.add_column("n", justify="right")
+    if compared:
+        table.add_column("published", justify="right")
+        table.add_column("difference", justify="right")
+        table.add_column("")
+        table.add_column("published by")
     for row in rows:
-        at = "" if row.temperature_K is None else f" ({row.temperature_K:g} K)"
-        reference, published, source = row.reference, "", ""
-        if reference is not None:
-            error = "" if reference.standard_error is None else f" ± {reference.standard_error:g}"
-            published, source = f"{reference.value:g}{error}", reference.source
-        difference = row.difference_in_standard_errors
-        shown = "" if difference is None else f"{difference:+.1f}"
-        table.add_row(f"{row.name}{at}", str(row.estimate), published, shown, source)
+        cells = [row.label, row.ours, row.unit, str(row.n_independent)]
+        if compared:
+            difference = "" if row.difference is None else f"{row.difference:+.1f}"
+            cells += [row.published, difference, row.verdict, row.source]
+        table.add_row(*cells)
     return table
 
 

@@ -289,8 +289,7 @@ def read_study(path: str | os.PathLike[str] | None = None, *, preset: str | None
     if name not in presets:
         raise SettingsError(f"{file}: unknown preset '{name}'; {did_you_mean(str(name), presets)}")
     values = _merged(presets[name], {**own, "preset": name})
-    if isinstance(values.get("composition"), str):
-        values.setdefault("name", values["composition"].strip().lower())
+    values.setdefault("name", str(values.get("composition", "study")).strip().lower())
     _complete(values, file)
     return checked_settings(StudySettings, values, where=str(file))
 
