@@ -12,6 +12,7 @@ import contextlib
 import json
 import math
 import os
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -191,11 +192,11 @@ class TrajectoryRecorder:
     def _read_chunk(self, start: int, names: Sequence[str] = _FIELDS) -> Arrays:
         path = self._chunk(start)
         try:
-            with np.load(path) as stored:
+            with path.open("rb") as stream, np.load(stream) as stored:
                 if tuple(stored["elements"]) != self._elements:
                     raise DataError(f"{path}: frames of other atoms; start this run in an empty folder")
                 return {name: stored[name] for name in names}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"{path}: damaged, cannot be read; start this run again in an empty folder") from error
 
     def _found_chunks(self) -> list[tuple[int, int]]:
@@ -241,30 +242,30 @@ class TrajectoryRecorder:
         """Write the first `n_frames` frames, merged ones and chunks, to a new file that replaces `trajectory.h5`."""
         import h5py
 
-        shapes = {"positions": (len(self._elements), 3), "cell": (3, 3)}
-        with atomic_path(self._merged) as temporary, h5py.File(temporary, "w") as store:
-            store.attrs.update(
-                {
-                    "format": FORMAT,
-                    "version": VERSION,
-                    "elements": list(self._elements),
-                    "units": json.dumps(_UNITS, ensure_ascii=False, sort_keys=True),
-                }
-            )
-            if self._temperature_K is not None:
-                store.attrs["temperature_K"] = float(self._temperature_K)
-            for name in _FIELDS:
-                shape = (n_frames, *shapes.get(name, ()))
-                store.create_dataset(name, shape, _TYPES.get(name, np.float64), chunks=_chunk_shape(shape))
-            done = 0
-            for arrays in self._all_arrays():
-                taken = min(len(arrays["step"]), n_frames - done)
-                for name in _FIELDS:
-                    store[name][done : done + taken] = arrays[name][:taken]
-                done += taken
-            times = store["time_ps"]
-            measured = (times[-1] - times[0]) / (n_frames - 1) if n_frames > 1 else self._interval_ps
-            store.attrs["interval_ps"] = float(measured)
+        shapes = {name: (n_frames, *shape) for name, shape in self._frame_shapes().items()}
+        with atomic_path(self._merged) as temporary:
+            _reserve(temporary, sum(8 * math.prod(shape) for shape in shapes.values()))
+            with h5py.File(temporary, "w") as store:
+                store.attrs["format"], store.attrs["version"] = FORMAT, VERSION
+                store.attrs["elements"] = list(self._elements)
+                store.attrs["units"] = json.dumps(_UNITS, ensure_ascii=False, sort_keys=True)
+                if self._temperature_K is not None:
+                    store.attrs["temperature_K"] = float(self._temperature_K)
+                for name, shape in shapes.items():
+                    store.create_dataset(name, shape, _TYPES.get(name, np.float64))
+                done = 0
+                for arrays in self._all_arrays():
+                    taken = min(len(arrays["step"]), n_frames - done)
+                    for name in _FIELDS:
+                        store[name][done : done + taken] = arrays[name][:taken]
+                    done += taken
+                times = store["time_ps"]
+                measured = (times[-1] - times[0]) / (n_frames - 1) if n_frames > 1 else self._interval_ps
+                store.attrs["interval_ps"] = float(measured)
+
+    def _frame_shapes(self) -> dict[str, tuple[int, ...]]:
+        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(_FIELDS, ())
+        return shapes | {"positions": (len(self._elements), 3), "cell": (3, 3)}
 
     def _all_arrays(self) -> Iterator[Arrays]:
         if self._n_merged:
@@ -275,7 +276,10 @@ class TrajectoryRecorder:
             yield self._read_chunk(start)
 
 
-def _chunk_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Storage chunks of about 1 MB, whole frames."""
-    per_frame = 8 * math.prod(shape[1:])
-    return (max(1, min(shape[0], 1_000_000 // per_frame)), *shape[1:])
+def _reserve(path: Path, n_bytes: int) -> None:
+    """Raise OSError if the disk has no room for `n_bytes` more; HDF5 itself brings the process down when it fills."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as stream:
+        os.posix_fallocate(stream.fileno(), 0, n_bytes)
+        stream.truncate(0)

@@ -100,7 +100,7 @@ def _read_own(file: Path, frames: slice, interval_ps: float | None, temperature_
             raise DataError(f"{file}: written by a newer mlsim (format {store.attrs['version']}); update mlsim")
         start, stop, stride = frames.indices(len(store["positions"]))
         if stop <= start:
-            raise DataError(f"{file}: no frame from {start} on, it holds {len(store['positions'])}")
+            raise DataError(f"{file}: no frame from {frames.start} on, it holds {len(store['positions'])}")
         positions = _strided(store["positions"], start, stop, stride)
         cell = np.asarray(_strided(store["cell"], start, stop, stride), dtype=float)
         elements = tuple(str(e) for e in store.attrs["elements"])

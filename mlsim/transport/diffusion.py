@@ -5,7 +5,9 @@ mean over all glasses. Its error never comes from the scatter of correlated fram
 
 - within a glass it is the spread of the slopes of single ions; where there are few ions (or one path of the charge)
   it is the error that a random walk with hops of the given length would have,
-- over glasses it is the larger of that and the spread from glass to glass, over the square root of their number.
+- over glasses it is the spread from glass to glass where that is larger than chance would make it in one case of
+  ten, and what the errors within the glasses explain otherwise (with two or three glasses their spread alone is far
+  too uncertain to be an error), in both cases over the square root of their number.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import chdtri
 
 from mlsim.curve import Estimate
 from mlsim.errors import DataError
@@ -39,6 +42,7 @@ HOP_LENGTH_A = 2.5
 """Distance between neighbouring sites of Li in chlorides and oxychlorides, Å."""
 
 _ENOUGH_IONS = 8
+_BY_CHANCE = 0.1
 _ONE_SIDED_95 = 1.645
 _RULE_OF_THREE = 3.0
 
@@ -151,9 +155,7 @@ def slope_estimate(
     values = np.array([value for value, _ in fits]) * CM2_S_PER_A2_PS
     errors = np.array([error for _, error in fits]) * CM2_S_PER_A2_PS
     n = len(values)
-    between = float(values.var(ddof=1)) if n > 1 else 0.0
-    error = math.sqrt(max(between, float(np.mean(errors**2))) / n)
-    estimate = Estimate(float(values.mean()), error, n, "cm2/s")
+    estimate = Estimate(float(values.mean()), _error_over_glasses(values, errors), n, "cm2/s")
     if estimate.value <= 0:
         return _upper_bound(
             curves, pooled, f"not diffusive: slope {estimate} is not positive", temperature_K, hop_length_A
@@ -212,6 +214,17 @@ def _slope(curve: MeanSquaredDisplacement, window: FitWindow, hop_length_A: floa
     hops = 6.0 * expected * curve.n_ions * curve.n_frames * curve.interval_ps / hop_length_A**2
     relative = relative_variance(weights, lags, curve.n_frames) / n + 1.0 / max(hops, 1.0)
     return value, max(spread, expected * math.sqrt(relative))
+
+
+def _error_over_glasses(values: Floats, errors: Floats) -> float:
+    """Standard error of the mean over glasses, from the values and the errors within each, shapes (glass,)."""
+    n = len(values)
+    within = float(np.mean(errors**2))
+    if n == 1:
+        return math.sqrt(within)
+    between = float(values.var(ddof=1))
+    by_chance = within * float(chdtri(n - 1, _BY_CHANCE)) / (n - 1)
+    return math.sqrt((between if between > by_chance else within) / n)
 
 
 def _upper_bound(
