@@ -141,8 +141,10 @@ def _scattering(axes: Axes, series: ReportSeries) -> None:
             "color": DATA,
         }
         axes.plot(curve.data.x, curve.data.y, label=f"{curve.origin}: {_plain(curve.sample)}", **style)
-    if series.g_pdf is not None:
-        _with_band(axes, series.g_pdf.x, series.g_pdf, 1.0, 0.0, color=MODEL, label="model ± 1 s.e.")
+    # beside data, the model that went through the transform of the data
+    model = next((curve.model for curve in measured if curve.model is not None), series.g_pdf)
+    if model is not None:
+        _with_band(axes, model.x, model, 1.0, 0.0, color=MODEL, label="model ± 1 s.e.")
     axes.set(xlabel="$r$ (Å)", ylabel="$G_{\\mathrm{PDF}}$($r$) (1/Å$^2$)", xlim=(0, None))
     axes.legend(loc="upper right")
 

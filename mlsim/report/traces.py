@@ -43,13 +43,13 @@ def thinned(*arrays: Sequence[float] | None) -> list[list[float] | None]:
     return [None if array is None else rounded([array[i] for i in picked]) for array in arrays]
 
 
-def line_with_band(line: Line, name: str, colour: str, **trace: Any) -> list[dict[str, Any]]:
+def line_with_band(curve: Line, name: str, colour: str, /, **trace: Any) -> list[dict[str, Any]]:
     """Return the traces of a curve and, where it has errors, of the band of one standard error around it."""
-    x, y = rounded(line.x), rounded(line.y)
+    x, y = rounded(curve.x), rounded(curve.y)
     traces: list[dict[str, Any]] = []
-    if line.sigma is not None and any(line.sigma):
-        low = [a - b for a, b in zip(line.y, line.sigma, strict=True)]
-        high = [a + b for a, b in zip(line.y, line.sigma, strict=True)]
+    if curve.sigma is not None and any(curve.sigma):
+        low = [a - b for a, b in zip(curve.y, curve.sigma, strict=True)]
+        high = [a + b for a, b in zip(curve.y, curve.sigma, strict=True)]
         traces.append(
             {
                 "type": "scatter",

@@ -1,0 +1,129 @@
+"""The verdict of a comparison follows Student's t, and the paragraph on top says what the numbers say."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mlsim.curve import Estimate, estimate_over
+from mlsim.io.results import Provenance, QuantityRow, Reference, Result
+from mlsim.io.series import ArrheniusPart, ArrheniusPoint, ReportSeries
+from mlsim.report.comparison import comparison_of, comparisons, critical_difference, summary
+
+
+def _row(value: float, error: float | None, n: int, reference: Reference | None) -> QuantityRow:
+    return QuantityRow("zr_o_coordination", Estimate(value, error, n, "1"), "m", reference=reference)
+
+
+@pytest.mark.parametrize("n", [2, 3, 6, 40])
+def test_without_a_published_error_the_limit_is_students_t(n: int) -> None:
+    assert critical_difference(0.2, n, None) == pytest.approx(stats.t.ppf(0.975, n - 1))
+
+
+def test_with_a_dominant_published_error_the_limit_is_that_of_the_normal_distribution() -> None:
+    assert critical_difference(1e-6, 2, 1.0) == pytest.approx(stats.norm.ppf(0.975), rel=1e-4)
+
+
+@pytest.mark.parametrize("arguments", [(0.0, 5, 0.1), (0.1, 1, 0.1), (math.nan, 5, 0.1)])
+def test_without_an_error_of_ours_there_is_no_limit(arguments: tuple[float, int, float]) -> None:
+    assert critical_difference(*arguments) is None
+
+
+def test_equal_populations_are_said_to_differ_one_time_in_twenty() -> None:
+    rng = np.random.default_rng(5)
+    trials, differing = 4000, 0
+    for _ in range(trials):
+        estimate = estimate_over(rng.normal(2.5, 0.3, 3).tolist(), "1")
+        comparison = comparison_of(QuantityRow("x", estimate, "m", reference=Reference(2.5, None, "s")))
+        differing += comparison.verdict == "differs"
+    assert differing / trials == pytest.approx(0.05, abs=4 * math.sqrt(0.05 * 0.95 / trials))
+
+
+@pytest.mark.parametrize(
+    ("row", "verdict"),
+    [
+        (_row(2.4, 0.1, 2, Reference(2.5, None, "s")), "compatible"),
+        (_row(2.0, 0.1, 2, Reference(2.5, None, "s")), "undecided"),
+        (_row(2.0, 0.1, 6, Reference(2.5, None, "s")), "differs"),
+        (_row(2.0, None, 1, Reference(2.5, None, "s")), "no error"),
+        (_row(2.0, 0.0, 3, Reference(2.5, None, "s")), "no error"),
+        (_row(math.nan, None, 3, Reference(2.5, None, "s")), "no error"),
+        (_row(2.0, 0.1, 6, None), ""),
+    ],
+)
+def test_the_verdict_admits_what_few_glasses_cannot_decide(row: QuantityRow, verdict: str) -> None:
+    assert comparison_of(row).verdict == verdict
+
+
+def test_the_difference_is_in_combined_standard_errors() -> None:
+    comparison = comparison_of(_row(2.0, 0.3, 6, Reference(2.5, 0.4, "s")))
+    assert comparison.difference == pytest.approx(-1.0)
+    assert not comparison.without_published_error
+
+
+def _result(*rows: QuantityRow) -> Result:
+    return Result(rows, Provenance())
+
+
+SERIES = ReportSeries(title="t", composition="Li3ZrCl4O1.5", preset="quick", n_glasses=6, n_atoms=114)
+
+
+def test_an_upper_bound_is_written_as_one() -> None:
+    rows = [
+        QuantityRow("li_diffusivity_cm2_s", Estimate(4e-7, None, 6, "cm2/s"), "m", 600.0),
+        QuantityRow("li_diffusivity_cm2_s", Estimate(2e-5, 1e-6, 6, "cm2/s"), "m", 900.0),
+    ]
+    points = (
+        ArrheniusPoint(temperature_K=600, diffusivity_cm2_s=4e-7, diffusive=False),
+        ArrheniusPoint(temperature_K=900, diffusivity_cm2_s=2e-5),
+    )
+    series = SERIES.model_copy(update={"arrhenius": ArrheniusPart(points=points)})
+    ((group, shown),) = comparisons(_result(*rows), series)
+    assert group == "Transport"
+    assert [row.ours for row in shown] == ["< 4 × 10⁻⁷", "(2.00 ± 0.10) × 10⁻⁵"]
+
+
+def test_rows_come_in_the_groups_of_the_table() -> None:
+    names = ["haven_ratio", "rw_x", "density_g_cm3", "cl_no_zr_fraction", "zr_zr_edge_fraction", "something"]
+    rows = [QuantityRow(name, Estimate(1.0, 0.1, 3, "1"), "m") for name in names]
+    groups = [group for group, _ in comparisons(_result(*rows), SERIES)]
+    assert groups == ["Structure", "Zr–Zr links", "Cl surroundings", "Transport", "Fit to data", "Other"]
+
+
+def test_the_paragraph_is_made_from_the_numbers() -> None:
+    rows = (
+        QuantityRow("density_g_cm3", Estimate(2.0, 0.02, 6, "g/cm3"), "m"),
+        _row(2.0, 0.1, 6, Reference(2.5, None, "EXAFS")),
+        QuantityRow("zr_o_distance_A", Estimate(2.03, 0.01, 6, "Å"), "m"),
+        QuantityRow(
+            "conductivity_298K_mS_cm", Estimate(1.0, 0.5, 6, "mS/cm"), "m", reference=Reference(1.35, 0.07, "s")
+        ),
+        QuantityRow("activation_energy_eV", Estimate(0.3, 0.02, 6, "eV"), "m"),
+    )
+    assert summary(_result(*rows), SERIES).replace("\u00a0", " ") == (
+        "Six independent glasses of 114 atoms of Li3ZrCl4O1.5 were made (preset quick); "
+        "the mass density is 2.000 ± 0.020 g/cm³. "
+        "Zr has 2.00 ± 0.10 O neighbours at 2.030 ± 0.010 Å (published: 2.5). "
+        "Extrapolated to 298 K, Li conducts 1.00 ± 0.50 mS/cm (published: 1.35 ± 0.07), "
+        "with an activation energy of 0.300 ± 0.020 eV. "
+        "Two quantities have a published value: 1 compatible with it at 95 %, 1 different (O neighbours of Zr). "
+        "These errors are statistical; those of the potential, the size and the cooling rate come on top."
+    )
+
+
+def test_the_paragraph_warns_when_the_extrapolation_rests_on_doubtful_points() -> None:
+    row = QuantityRow("conductivity_298K_mS_cm", Estimate(1.0, 0.5, 6, "mS/cm"), "m")
+    points = (
+        ArrheniusPoint(temperature_K=900, diffusivity_cm2_s=2e-5, note="Cl diffuses as well: liquid"),
+        ArrheniusPoint(temperature_K=700, diffusivity_cm2_s=2e-6),
+    )
+    series = SERIES.model_copy(update={"arrhenius": ArrheniusPart(points=points)})
+    assert "with caution, for the points at 900 K of that line carry a warning" in summary(_result(row), series)
+
+
+def test_the_paragraph_says_why_there_is_no_conductivity() -> None:
+    series = SERIES.model_copy(update={"missing": {"arrhenius": "two temperatures at least"}})
+    assert "No conductivity was determined: two temperatures at least." in summary(_result(), series)

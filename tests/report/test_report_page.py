@@ -1,0 +1,236 @@
+"""report.html stands alone, shows every number, says what is missing, and takes no user text for code."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlsim.errors import DataError
+from mlsim.io.series import Line, MeasuredCurve, write_series
+from mlsim.report import write_report
+
+Writer = Callable[..., Path]
+
+
+class Page(HTMLParser):
+    """What a browser would see: attributes that load something, visible text, the charts."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+        self.places: list[str] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self._inside = ""
+        self.feed(path.read_text(encoding="utf-8"))
+        self.charts: dict[str, Any] = json.loads(self.scripts[0])
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self._inside = tag
+        values = {name: value or "" for name, value in attrs}
+        self.addresses += [values[name] for name in ("src", "href", "srcset", "data", "action") if name in values]
+        if values.get("id", "").startswith("plot-"):
+            self.places.append(values["id"].removeprefix("plot-"))
+            assert values["aria-label"], "a figure without words for those who cannot see it"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts.append(data)
+        elif self._inside == "style":
+            assert "url(" not in data and "@import" not in data
+        else:
+            self.text += data
+
+
+def _page(folder: Path) -> Page:
+    return Page(write_report(folder))
+
+
+def test_nothing_is_loaded_from_outside(run_folder: Writer) -> None:
+    page = _page(run_folder())
+    assert page.addresses == []
+    assert not {"link", "img", "iframe", "object", "embed", "base"} & set(page.tags)
+    assert "plotly.js" in page.scripts[1] and len(page.scripts) == 3
+    text = (run_folder() / "report.html").read_text(encoding="utf-8")
+    assert "default-src 'none'" in text
+    assert "http" not in page.scripts[2] and "fetch(" not in page.scripts[2]
+
+
+def test_every_quantity_stands_in_the_page_with_its_number_and_the_published_one(run_folder: Writer) -> None:
+    folder = run_folder()
+    page = _page(folder)
+    for row in json.loads((folder / "result.json").read_text(encoding="utf-8"))["quantities"]:
+        assert row["name"] in page.text
+        assert row["method"] in page.text
+    for shown in (
+        "2.000 ± 0.020",
+        "0.294 ± 0.003",
+        "1.35 ± 0.07",
+        "(2.10 ± 0.30) × 10⁻⁵",
+        "< 4 × 10⁻⁷",
+        "g/cm³",
+        "−16.0",
+    ):
+        assert shown in page.text.replace("\u00a0", " "), shown
+
+
+def test_every_chart_has_a_place_and_every_place_a_chart(run_folder: Writer) -> None:
+    page = _page(run_folder())
+    assert sorted(page.places) == sorted(page.charts)
+    expected = {"g_pdf", "s_of_q", "partials", "coordination", "links", "chlorine", "msd_log", "msd_linear"}
+    assert set(page.charts) == expected | {"arrhenius", "thermo"}
+
+
+def test_every_axis_has_a_title(run_folder: Writer) -> None:
+    for name, chart in _page(run_folder()).charts.items():
+        axes = {key: axis for key, axis in chart["layout"].items() if re.fullmatch(r"[xy]axis\d*", key)}
+        assert axes
+        for key, axis in axes.items():
+            assert axis["title"]["text"] or (name, key) == ("links", "xaxis"), f"{name}: {key}"
+
+
+def test_the_notes_and_the_contradiction_of_the_published_readings_are_printed(run_folder: Writer) -> None:
+    text = _page(run_folder()).text
+    assert "All numbers are made up." in text
+    assert "Two published readings of this glass do not agree" in text
+    assert "= 2.2 Cl neighbours" in text
+    assert "cl_with_li_around_fraction" in text
+
+
+def test_the_provenance_is_printed(run_folder: Writer) -> None:
+    text = _page(run_folder()).text
+    for shown in ("a" * 64, "b" * 64, "none-at-all", "numpy", "11"):
+        assert shown in text
+
+
+def test_without_a_measurement_the_page_says_how_to_give_one(run_folder: Writer) -> None:
+    text = _page(run_folder()).text
+    assert "no raw curve of this glass is public that we know of" in text
+    assert "“measurement:” in the study" in text
+
+
+def test_a_measured_curve_is_drawn_with_its_difference_and_named(run_folder: Writer) -> None:
+    data = Line(x=(1.0, 2.0, 3.0), y=(1.0, 0.0, 1.0))
+    model = Line(x=(1.0, 2.0, 3.0), y=(0.5, 0.5, 0.5))
+    curve = MeasuredCurve(
+        quantity="g_pdf", radiation="neutron", sample="my glass", source="beam line 7", data=data, model=model
+    )
+    page = _page(run_folder(measured=(curve,)))
+    traces = {trace["name"]: trace for trace in page.charts["g_pdf"]["data"]}
+    assert traces["measured: my glass, beam line 7"]["y"] == [1.0, 0.0, 1.0]
+    shifted = np.array(traces["data − model (shifted)"]["y"])
+    np.testing.assert_allclose(shifted - shifted[0], [0.0, -1.0, 0.0])
+    assert "No measured curve" not in page.text and "my glass, neutron, g_pdf, from beam line 7" in page.text
+
+
+def test_a_computed_curve_is_never_called_measured(run_folder: Writer) -> None:
+    data = Line(x=(1.0, 2.0), y=(1.0, 0.0))
+    curve = MeasuredCurve(
+        quantity="qi_of_q", radiation="xray", sample="from a model", source="", data=data, origin="synthetic"
+    )
+    page = _page(run_folder(measured=(curve,)))
+    assert page.charts["measured_0"]["data"][0]["name"] == "synthetic: from a model"
+    assert "measured: from a model" not in page.text
+    assert "This curve was computed; it is no measurement." in page.text
+
+
+EVIL = '<img src="http://example.org/x" onerror=alert(1)></script><script>alert(2)</script> & "quotes"'
+
+
+def test_what_a_user_wrote_stays_text(run_folder: Writer) -> None:
+    data = Line(x=(1.0, 2.0), y=(1.0, 0.0))
+    curve = MeasuredCurve(quantity="g_pdf", radiation="xray", sample=EVIL, source=EVIL, data=data)
+    page = _page(run_folder(title=EVIL, notes=(EVIL,), preset=EVIL, measured=(curve,), partials={"<b>-Zr": data}))
+    assert page.addresses == [] and "img" not in page.tags
+    assert page.tags.count("script") == 3
+    assert page.text.count(EVIL) >= 4
+    names = [trace["name"] for chart in page.charts.values() for trace in chart["data"]]
+    assert not any("<img" in name or "<b>" in name for name in names)
+
+
+EMPTY: dict[str, Any] = {
+    "s_of_q": None,
+    "g_pdf": None,
+    "partials": {},
+    "coordination": (),
+    "links": (),
+    "cl_by_zr": (),
+    "msd": (),
+    "arrhenius": None,
+    "thermo": (),
+    "published": None,
+    "potential": None,
+    "notes": (),
+}
+
+
+def test_a_run_without_any_curve_says_what_is_missing(run_folder: Writer) -> None:
+    page = _page(run_folder(rows=[], **EMPTY))
+    assert page.charts == {} and page.places == []
+    for shown in (
+        "The result holds no quantity.",
+        "No scattering curve: this run did not compute one.",
+        "No partial pair distributions",
+        "No coordination numbers",
+        "No Zr–Zr links",
+        "No Cl surroundings",
+        "No displacements: this run did no transport.",
+        "No Arrhenius plot",
+        "No history",
+        "No measured curve is drawn: no file was given",
+        "None were recorded.",
+    ):
+        assert shown in page.text, shown
+
+
+def test_the_reason_that_the_run_gives_is_printed_instead_of_the_general_one(run_folder: Writer) -> None:
+    missing = {"arrhenius": "only one temperature is diffusive", "displacement": "the study has no transport"}
+    text = _page(run_folder(msd=(), arrhenius=None, missing=missing)).text
+    assert "only one temperature is diffusive" in text and "the study has no transport" in text
+    assert "this run did no transport" not in text
+
+
+def test_a_single_glass_gets_no_verdict(run_folder: Writer) -> None:
+    from mlsim.curve import Estimate
+    from mlsim.io.results import QuantityRow, Reference
+
+    row = QuantityRow("zr_o_coordination", Estimate(2.0, None, 1, "1"), "m", None, Reference(2.5, None, "EXAFS"))
+    text = _page(run_folder(rows=[row], n_glasses=1)).text
+    assert "no error" in text and "One independent glass of 114 atoms" in text
+
+
+@pytest.mark.parametrize("name", ["result.json", "series.json"])
+def test_a_missing_file_is_one_line(run_folder: Writer, name: str) -> None:
+    folder = run_folder()
+    (folder / name).unlink()
+    with pytest.raises(DataError, match=f"{name}: there is no such file"):
+        write_report(folder)
+
+
+def test_long_histories_are_thinned_for_the_page_only(run_folder: Writer) -> None:
+    n = 5000
+    time = tuple(float(i) for i in range(n))
+    part = {"label": "glass", "time_ps": time, "temperature_K": time, "density_g_cm3": time}
+    page = _page(run_folder(thermo=(part,)))
+    drawn = page.charts["thermo"]["data"][0]
+    assert len(drawn["x"]) <= 1200 and drawn["x"][0] == 0 and drawn["x"][-1] == n - 1
+
+
+def test_the_page_is_made_again_from_the_same_files_byte_by_byte(run_folder: Writer) -> None:
+    folder = run_folder()
+    first = write_report(folder).read_bytes()
+    assert write_report(folder).read_bytes() == first
+    write_series(folder / "series.json", {"title": "other", "composition": "LiCl", "preset": ""})
+    assert write_report(folder).read_bytes() != first
