@@ -1,0 +1,113 @@
+"""A training set on disk: chains of frames, their labels, and the split by chain.
+
+DATASET/frames/CHAIN.extxyz     structures, as sampled
+DATASET/labelled/CHAIN.extxyz   the same with energy, forces and stress of the teacher
+"""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import read, write
+
+from mlsim.atomic import atomic_path
+from mlsim.errors import DataError
+
+__all__ = ["Split", "dataset_sha256", "labelled_chains", "split_by_chain", "write_packed"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Frames for training, for choosing the best model (validation) and for the held-out test."""
+
+    train: tuple[Atoms, ...]
+    validation: tuple[Atoms, ...]
+    test: tuple[Atoms, ...]
+
+
+def labelled_chains(dataset: Path) -> dict[str, list[Atoms]]:
+    """Return all labelled frames by chain name, sorted by name, of a dataset folder or a packed file.
+
+    Raises
+    ------
+    DataError
+        If there are none, a frame lacks labels, labels are not finite, or frames come from different teachers.
+    """
+    chains: dict[str, list[Atoms]] = {}
+    for path in [dataset] if dataset.is_file() else sorted((dataset / "labelled").glob("*.extxyz")):
+        for frame in _frames_of(path):
+            chains.setdefault(str(frame.info.get("chain", path.name.split(".")[0])), []).append(frame)
+    if not chains:
+        raise DataError(f"{dataset}: no labelled frames; run 'mlsim potential label {dataset}' first")
+    teachers: dict[str, str] = {}
+    for name, frames in chains.items():
+        for index, frame in enumerate(frames):
+            _check_labels(frame, f"{dataset}: chain {name} frame {index}")
+            teachers.setdefault(str(frame.info.get("teacher", "unknown")), name)
+    if len(teachers) > 1:
+        raise DataError(f"{dataset}: labels of different teachers must not mix, got {'; '.join(sorted(teachers))}")
+    return dict(sorted(chains.items()))
+
+
+def write_packed(path: Path, chains: dict[str, list[Atoms]]) -> None:
+    """Write all chains to one compressed extended XYZ file; positions and labels to 1e-8."""
+    with atomic_path(path) as temporary, lzma.open(temporary, "wt", preset=9) as stream:
+        for frames in chains.values():
+            write(stream, frames, format="extxyz")
+
+
+def split_by_chain(chains: dict[str, list[Atoms]], *, validation: Sequence[str], test: Sequence[str]) -> Split:
+    """Split whole chains by shell-style patterns on their names; frames of one chain never part.
+
+    Raises
+    ------
+    DataError
+        If a pattern matches no chain, or training or validation would be empty.
+    """
+    for pattern in (*validation, *test):
+        if not any(fnmatchcase(name, pattern) for name in chains):
+            raise DataError(f"split: pattern '{pattern}' matches no chain of the {len(chains)} in the dataset")
+    parts: dict[str, list[Atoms]] = {"train": [], "validation": [], "test": []}
+    for name, frames in chains.items():
+        part = "test" if _matches(name, test) else "validation" if _matches(name, validation) else "train"
+        parts[part].extend(frames)
+    if not parts["train"] or not parts["validation"]:
+        raise DataError(f"split: {len(parts['train'])} training and {len(parts['validation'])} validation frames")
+    return Split(*(tuple(parts[p]) for p in ("train", "validation", "test")))
+
+
+def dataset_sha256(frames: Iterable[Atoms]) -> str:
+    """Return a hash of elements, positions, cells and labels, independent of how the files are written."""
+    digest = hashlib.sha256()
+    for frame in frames:
+        for values in (frame.numbers, frame.positions, frame.cell[:], frame.get_potential_energy(), frame.get_forces()):
+            digest.update(np.round(np.asarray(values, dtype=float), 6).tobytes())
+    return digest.hexdigest()
+
+
+def _frames_of(path: Path) -> list[Atoms]:
+    try:
+        frames = read(path, index=":")
+    except Exception as error:  # any reader fault means the same to the user
+        raise DataError(f"{path}: cannot be read as extended XYZ ({type(error).__name__}: {error})") from error
+    return list(frames)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, p) for p in patterns)
+
+
+def _check_labels(frame: Atoms, where: str) -> None:
+    results = frame.calc.results if frame.calc is not None else {}
+    for key in ("energy", "forces", "stress"):
+        if key not in results:
+            raise DataError(f"{where}: carries no {key}; label it first")
+        if not np.isfinite(results[key]).all():
+            raise DataError(f"{where}: {key} is not finite")

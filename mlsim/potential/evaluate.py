@@ -1,0 +1,218 @@
+"""How good a potential is: errors on held-out frames by class, lattice constants, short range, stability of melts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+from ase import Atoms, units
+from ase.filters import FrechetCellFilter
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.optimize import FIRE
+
+from mlsim.composition import Composition
+from mlsim.errors import NotConverged
+from mlsim.melt_quench import pack
+from mlsim.potential.crystals import CUBIC_CRYSTALS, crystal_cell
+from mlsim.potential.sample import FIRST_SHELL_A, closest_fractions
+from mlsim.progress import Progress, SilentProgress
+from mlsim.units import GPA_PER_EV_A3
+
+__all__ = [
+    "ClassError",
+    "MeltCheck",
+    "class_errors",
+    "class_of",
+    "lattice_constants",
+    "melt_check",
+    "shortest_repulsion",
+]
+
+
+@dataclass(frozen=True)
+class ClassError:
+    """Root-mean-square errors of a potential on the frames of one class.
+
+    Attributes
+    ----------
+    name
+        The class; see `class_of`.
+    n_frames, n_atoms
+        Size of the class.
+    energy_meV
+        Per atom, meV.
+    forces_eV_A
+        Per component, eV/Å.
+    forces_of_teacher_eV_A
+        Root mean square of the teacher's force components, eV/Å: the scale of the error.
+    stress_GPa
+        Per component, GPa.
+    """
+
+    name: str
+    n_frames: int
+    n_atoms: int
+    energy_meV: float
+    forces_eV_A: float
+    forces_of_teacher_eV_A: float
+    stress_GPa: float
+
+
+@dataclass(frozen=True)
+class MeltCheck:
+    """What happened in one melt of the potential's own.
+
+    Attributes
+    ----------
+    formula, temperature_K, duration_ps, seed
+        The run.
+    closest
+        Shortest distance of each pair over the run as a fraction of its usual first-shell distance.
+    mean_temperature_K
+        Over the second half of the run.
+    """
+
+    formula: str
+    temperature_K: float
+    duration_ps: float
+    seed: int
+    closest: Mapping[tuple[str, str], float]
+    mean_temperature_K: float
+
+    @property
+    def holds(self) -> bool:
+        """True if no pair came closer than 0.75 of its first-shell distance and the thermostat held."""
+        return min(self.closest.values()) > 0.75 and abs(self.mean_temperature_K / self.temperature_K - 1) < 0.15
+
+
+def class_of(frame: Atoms) -> str:
+    """Return the class of a frame: contact, packing, relaxation, crystal, or melt, hot from 1300 K on, by cell size."""
+    kind = str(frame.info.get("kind", "other"))
+    if kind != "melt":
+        return kind
+    if "stage" in frame.info:
+        return str(frame.info["stage"])
+    heat = "hot" if float(frame.info.get("temperature_K", 0)) >= 1300 else "cool"
+    return f"{heat} melt, {'large' if len(frame) > 60 else 'small'} cell"
+
+
+def class_errors(calculator: Any, frames: Sequence[Atoms], progress: Progress | None = None) -> list[ClassError]:
+    """Return the errors of `calculator` on labelled frames, by class, sorted by name."""
+    say = progress or SilentProgress()
+    rows: dict[str, list[tuple[int, float, float, float, float]]] = {}
+    for done, frame in enumerate(frames, 1):
+        atoms = Atoms(frame.symbols, positions=frame.positions, cell=frame.cell[:], pbc=True)
+        atoms.calc = calculator
+        force_error = atoms.get_forces() - frame.get_forces()
+        energy_error = (atoms.get_potential_energy() - frame.get_potential_energy()) / len(atoms)
+        stress_error = atoms.get_stress() - frame.get_stress()
+        squares = ((force_error**2).sum(), (frame.get_forces() ** 2).sum(), (stress_error**2).mean())
+        rows.setdefault(class_of(frame), []).append((len(atoms), energy_error**2, *map(float, squares)))
+        say("evaluate", done, len(frames))
+    return [_class_error(name, np.array(values)) for name, values in sorted(rows.items())]
+
+
+def _class_error(name: str, values: Any) -> ClassError:
+    atoms = values[:, 0].sum()
+    return ClassError(
+        name=name,
+        n_frames=len(values),
+        n_atoms=int(atoms),
+        energy_meV=1e3 * float(np.sqrt(values[:, 1].mean())),
+        forces_eV_A=float(np.sqrt(values[:, 2].sum() / (3 * atoms))),
+        forces_of_teacher_eV_A=float(np.sqrt(values[:, 3].sum() / (3 * atoms))),
+        stress_GPa=GPA_PER_EV_A3 * float(np.sqrt(values[:, 4].mean())),
+    )
+
+
+def lattice_constants(calculator: Any) -> dict[str, float]:
+    """Return the relaxed lattice constants of LiCl, Li2O and cubic ZrO2, Å."""
+    constants = {}
+    for name in CUBIC_CRYSTALS:
+        atoms = crystal_cell(name)
+        atoms.calc = calculator
+        optimiser = FIRE(FrechetCellFilter(atoms), logfile=None)
+        if not optimiser.run(fmax=0.005, steps=300):
+            raise NotConverged(f"lattice constant of {name}: not relaxed to 0.005 eV/Å after 300 steps")
+        constants[name] = float(atoms.cell.lengths().mean())
+    return constants
+
+
+def shortest_repulsion(calculator: Any, elements: Sequence[str]) -> dict[tuple[str, str], float]:
+    """Return, for each pair alone in vacuum, the weakest repulsive force in eV/Å from 0.5 Å to half the usual distance.
+
+    Negative means that the pair attracts somewhere in there: a hole through which a melt collapses.
+    """
+    weakest = {}
+    for pair in combinations_with_replacement(sorted(elements), 2):
+        forces = []
+        for distance in np.linspace(0.5, 0.5 * FIRST_SHELL_A[pair], 20):
+            atoms = Atoms(pair, positions=[(0, 0, 0), (distance, 0, 0)], cell=[20, 20, 20], pbc=True)
+            atoms.calc = calculator
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the engine says once that its repulsive wall was met
+                forces.append(float(atoms.get_forces()[1, 0]))
+        weakest[pair] = min(forces)
+    return weakest
+
+
+def melt_check(
+    calculator: Any,
+    *,
+    formula: str,
+    temperature_K: float,
+    duration_ps: float,
+    seed: int,
+    density_g_cm3: float = 2.1,
+    n_atoms: int = 114,
+    timestep_fs: float = 2.0,
+    progress: Progress | None = None,
+    keep: Callable[[Atoms], None] | None = None,
+) -> MeltCheck:
+    """Run a melt of a new packing and record how close each pair of elements came.
+
+    Parameters
+    ----------
+    keep
+        Called with every frame in which a pair is below 0.8 of its usual distance, at most every 50 steps, so that
+        the frames where the potential may be wrong can be labelled.
+
+    Raises
+    ------
+    NotConverged
+        When the temperature runs away.
+    """
+    say = progress or SilentProgress()
+    composition = Composition.parse(formula)
+    rng = np.random.default_rng([seed, round(temperature_K)])
+    count = composition.nearest_atom_number(n_atoms)
+    atoms = pack(composition, count, density_g_cm3=density_g_cm3, seed=seed)
+    atoms.calc = calculator
+    FIRE(atoms, logfile=None, maxstep=0.1).run(fmax=1.0, steps=50)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature_K, rng=rng)
+    dynamics = Langevin(
+        atoms, timestep_fs * units.fs, temperature_K=temperature_K, friction=0.01 / units.fs, fixcm=False, rng=rng
+    )
+    steps = round(1000 * duration_ps / timestep_fs)
+    closest: dict[tuple[str, str], float] = {}
+    temperatures, last_kept = [], -50
+    for step in range(0, steps, 5):
+        dynamics.run(5)
+        now = closest_fractions(atoms)
+        closest = {pair: min(now.get(pair, 9.9), closest.get(pair, 9.9)) for pair in {*now, *closest}}
+        temperatures.append(atoms.get_temperature())
+        if not temperatures[-1] < 3 * temperature_K:
+            raise NotConverged(
+                f"melt {formula} at {temperature_K:g} K: ran away to {temperatures[-1]:.0f} K at step {step}"
+            )
+        if keep is not None and min(now.values()) < 0.8 and step - last_kept >= 50:
+            last_kept = step
+            keep(atoms)
+        say(f"melt {formula} {temperature_K:g} K seed {seed}", step + 5, steps)
+    mean = float(np.mean(temperatures[len(temperatures) // 2 :]))
+    return MeltCheck(formula, temperature_K, duration_ps, seed, dict(sorted(closest.items())), mean)

@@ -1,0 +1,214 @@
+"""Potentials by name or path: where they lie, what they are, and the fastest calculator that is exact for each.
+
+potentials/NAME/NAME.model      the model as mace's trainer wrote it
+potentials/NAME/NAME.npz        the same, compiled; runs without torch
+potentials/NAME/potential.json  name, elements, cut-off, sha256 of the model
+potentials/NAME/model_card.md   how good it is, with the commands
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ase.data import chemical_symbols
+
+from mlsim.errors import DataError, SettingsError, did_you_mean
+from mlsim.shipped import shipped_folder
+
+__all__ = ["PotentialInfo", "describe", "file_sha256", "load", "shipped_potentials"]
+
+Engine = Literal["auto", "compiled", "mace"]
+
+
+@dataclass(frozen=True)
+class PotentialInfo:
+    """What a potential is.
+
+    Attributes
+    ----------
+    name
+        Name of a shipped potential, or the file name.
+    path
+        The model file.
+    compiled
+        The compiled form, when there is one.
+    sha256
+        Of the model file; results carry it.
+    elements
+        Chemical symbols that it knows.
+    cutoff_A
+        Radius of one message, Å.
+    about
+        One line on its origin.
+    """
+
+    name: str
+    path: Path
+    compiled: Path | None
+    sha256: str
+    elements: tuple[str, ...]
+    cutoff_A: float
+    about: str
+
+    def require(self, elements: tuple[str, ...]) -> None:
+        """Raise SettingsError if the potential does not know one of these elements."""
+        missing = [e for e in elements if e not in self.elements]
+        if missing:
+            known = ", ".join(self.elements)
+            raise SettingsError(
+                f"potential '{self.name}': does not know {', '.join(missing)}; it was trained on {known}"
+            )
+
+
+def shipped_potentials() -> list[str]:
+    """Return the names of the potentials that come with mlsim."""
+    return sorted(path.parent.name for path in shipped_folder("potentials").glob("*/potential.json"))
+
+
+def describe(name_or_path: str | Path) -> PotentialInfo:
+    """Return what a potential is; a shipped one is described without loading torch.
+
+    Raises
+    ------
+    SettingsError
+        If there is no potential of that name and no such file.
+    DataError
+        If the file is no MACE model, or a shipped file does not match its recorded sha256.
+    """
+    folder = shipped_folder("potentials") / str(name_or_path)
+    if (folder / "potential.json").is_file():
+        return _described_by_card(folder)
+    path = Path(name_or_path)
+    if not path.is_file():
+        names = shipped_potentials()
+        raise SettingsError(
+            f"potential '{name_or_path}': no such file or name; {did_you_mean(str(name_or_path), names)}"
+        )
+    return _described_by_file(path)
+
+
+def load(
+    name_or_path: str | Path,
+    *,
+    device: str | None = None,
+    dtype: Literal["float32", "float64"] = "float32",
+    engine: Engine = "auto",
+    threads: int = 1,
+) -> Any:
+    """Return an ASE calculator: the compiled engine where it is exact for the model, MACE's own otherwise.
+
+    Parameters
+    ----------
+    name_or_path
+        Name of a shipped potential, a MACE model file, or a file made by ``mlsim potential compile``.
+    device
+        ``cpu`` or ``cuda``; a GPU is used when there is one and the model is not compiled. The compiled engine is CPU.
+    dtype
+        Precision of the arithmetic; energies are summed in float64 either way.
+    engine
+        ``auto``, or one by name: ``compiled`` or ``mace``.
+    threads
+        Threads of the compiled engine.
+
+    Raises
+    ------
+    SettingsError
+        If the potential does not exist, or the compiled engine is asked for and the model has no compiled form.
+    """
+    info = describe(name_or_path)
+    wants_cpu = device in (None, "cpu")
+    compiled = info.compiled
+    if engine != "mace" and wants_cpu and compiled is None:
+        compiled = _compiled_in_cache(info, required=engine == "compiled")
+    if engine != "mace" and wants_cpu and compiled is not None:
+        from mlsim.potential.engine import CompiledMACE
+
+        return CompiledMACE(compiled, dtype=dtype)
+    if engine == "compiled":
+        raise SettingsError(f"potential '{info.name}': the compiled engine runs on the CPU, got device {device}")
+    return _mace_calculator(info, device, dtype)
+
+
+def cache_folder() -> Path:
+    """Return the folder for compiled models of the user's own: $MLSIM_CACHE, or mlsim in the user's cache folder."""
+    base = os.environ.get("MLSIM_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mlsim"
+    return Path(base)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _described_by_card(folder: Path) -> PotentialInfo:
+    card = json.loads((folder / "potential.json").read_text())
+    path = folder / card["model"]
+    if not path.is_file() or file_sha256(path) != card["sha256"]:
+        raise DataError(f"{path}: is missing or does not match the sha256 in {folder}/potential.json; reinstall mlsim")
+    compiled = folder / card["compiled"] if card.get("compiled") else None
+    return PotentialInfo(
+        folder.name, path, compiled, card["sha256"], tuple(card["elements"]), float(card["cutoff_A"]), card["about"]
+    )
+
+
+def _described_by_file(path: Path) -> PotentialInfo:
+    if path.suffix == ".npz":
+        from mlsim.potential.engine import read_merged
+
+        merged = read_merged(path)
+        elements = tuple(chemical_symbols[z] for z in merged.numbers)
+        sha256 = str(merged.provenance["source_sha256"])
+        return PotentialInfo(path.name, path, path, sha256, elements, merged.cutoff_A, "compiled MACE model")
+    model = _torch_model(path)
+    elements = tuple(chemical_symbols[int(z)] for z in model.atomic_numbers)
+    return PotentialInfo(path.name, path, None, file_sha256(path), elements, float(model.r_max), "MACE model file")
+
+
+def _compiled_in_cache(info: PotentialInfo, *, required: bool) -> Path | None:
+    """Compile a model file once per user; None, with a message, when it does not fit the engine."""
+    from mlsim.potential.engine import NotCompilable, compile_model
+
+    target = cache_folder() / "compiled" / f"{info.sha256[:32]}.npz"
+    if target.exists():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        compile_model(info.path, target, overwrite=True)
+    except (NotCompilable, OSError) as error:
+        if required:
+            raise
+        warnings.warn(f"{info.name} runs through MACECalculator: {error}", stacklevel=3)
+        return None
+    return target
+
+
+def _torch_model(path: Path) -> Any:
+    import mace  # noqa: F401  before e3nn, or e3nn's own import order breaks
+    import torch
+
+    try:
+        model = torch.load(path, map_location="cpu", weights_only=False)
+        _ = model.atomic_numbers, model.r_max
+    except Exception as error:  # any pickle fault means the same to the user
+        raise DataError(f"{path}: is no MACE model that this mace can read ({type(error).__name__})") from error
+    return model
+
+
+def _mace_calculator(info: PotentialInfo, device: str | None, dtype: str) -> Any:
+    os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch and e3nn warn about each other's internals on import
+        import torch
+        from mace.calculators import MACECalculator
+
+        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if chosen == "cuda" and not torch.cuda.is_available():
+            raise SettingsError(f"potential '{info.name}': device cuda asked for, but torch sees no GPU; use cpu")
+        return MACECalculator(model_paths=str(info.path), device=chosen, default_dtype=dtype)
