@@ -5,22 +5,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
-__all__ = ["OPTIONS", "Edges", "empty_edges", "find_edges", "pair_terms"]
+from mlsim.potential.engine.compiled import compiled
+from mlsim.potential.engine.neighbours import SHIFT_BITS
 
-OPTIONS: dict[str, Any] = {
-    "fastmath": {"contract", "reassoc", "nsz", "arcp"},
-    "cache": True,
-    "error_model": "numpy",
-    "nogil": True,
-}
+__all__ = ["Edges", "empty_edges", "find_edges", "pair_terms"]
 
 
 class Edges(NamedTuple):
     """Directed edges inside the cut-off: those of atom i lie at `first[i]` and the `count[i] - 1` places after it."""
 
-    first: Any  # int64 (atom + 1,)
+    first: Any  # int64 (atom,)
     count: Any  # int32 (atom,)
     neighbour: Any  # int32 (place,)
     direction: Any  # real (3, place): unit vectors n
@@ -28,44 +23,42 @@ class Edges(NamedTuple):
     fraction: Any  # real (place,): position inside the interval
 
 
-def empty_edges(first: Any, real: Any, spare: int) -> Edges:
-    """Return edges without values; `spare` places at the end may be read, their values do not matter."""
-    size = int(first[-1]) + spare
+def empty_edges(n_atoms: int, places: int, real: Any) -> Edges:
+    """Return edges without values; kernels may read some places behind the last edge, where values do not matter."""
     return Edges(
-        first=first,
-        count=np.zeros(len(first) - 1, np.int32),
-        neighbour=np.empty(size, np.int32),
-        direction=np.zeros((3, size), real),
-        node=np.empty(size, np.int32),
-        fraction=np.zeros(size, real),
+        first=np.zeros(n_atoms, np.int64),
+        count=np.zeros(n_atoms, np.int32),
+        neighbour=np.empty(places, np.int32),
+        direction=np.empty((3, places), real),
+        node=np.empty(places, np.int32),
+        fraction=np.empty(places, real),
     )
 
 
-@njit(**OPTIONS)
+@compiled
 def find_edges(
-    lo: Any, hi: Any, positions: Any, candidates: Any, shifts: Any, cutoff: Any, grid: Any, edges: Any
+    lo: Any, hi: Any, positions: Any, first: Any, pairs: Any, shifts: Any, cutoff: Any, grid: Any, edges: Any
 ) -> Any:
     """Write the edges of atoms lo to hi; return the shortest (r, i, j).
 
-    `candidates` is (neighbour, shift), `grid` is (start, 1/step, intervals).
+    `first`, `pairs` and `shifts` are those of `Candidates`; `grid` is (start, 1/step, intervals).
     """
     real = edges.fraction.dtype.type
-    neighbour, shift_index = candidates
     start, per_step, last = grid[0], grid[1], int(grid[2]) - 1
     cutoff2, nearest, nearest_i, nearest_j = cutoff * cutoff, cutoff * cutoff, 0, 0
+    k = first[lo]
     for i in range(lo, hi):
-        k = edges.first[i]
+        edges.first[i] = k
         x0, y0, z0 = positions[i, 0], positions[i, 1], positions[i, 2]
-        for c in range(edges.first[i], edges.first[i + 1]):
-            j = neighbour[c]
-            s = shift_index[c]
+        for c in range(first[i], first[i + 1]):
+            j, s = pairs[c] >> SHIFT_BITS, pairs[c] & ((1 << SHIFT_BITS) - 1)
             x = (positions[j, 0] - x0) + shifts[s, 0]
             y = (positions[j, 1] - y0) + shifts[s, 1]
             z = (positions[j, 2] - z0) + shifts[s, 2]
             r2 = x * x + y * y + z * z
             if r2 < cutoff2:
                 if r2 < nearest:
-                    nearest, nearest_i, nearest_j = r2, i, np.int64(j)
+                    nearest, nearest_i, nearest_j = r2, i, j
                 r = np.sqrt(r2)
                 t = (r - start) * per_step
                 b = min(max(int(t), 0), last)
@@ -81,7 +74,7 @@ def find_edges(
     return np.sqrt(nearest), nearest_i, nearest_j
 
 
-@njit(**OPTIONS)
+@compiled
 def zbl_energy(r: Any, constants: Any, weights: Any) -> Any:
     """Return the ZBL energy with its envelope and the derivative by r."""
     q = r * constants[1]
@@ -97,7 +90,7 @@ def zbl_energy(r: Any, constants: Any, weights: Any) -> Any:
     return base * phi * f, base * (d_phi * f + phi * d_f - phi * f / r)
 
 
-@njit(**OPTIONS)
+@compiled
 def pair_terms(
     lo: Any, hi: Any, species: Any, edges: Any, grid: Any, wall: Any, zbl: Any, weights: Any, out: Any
 ) -> None:

@@ -21,9 +21,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from mlsim.potential.engine.edges import OPTIONS
+from mlsim.potential.engine.compiled import compiled
 from mlsim.potential.engine.simd import load, positive_part, splat, store, sum4, zero
 
 __all__ = ["Layer", "Tail", "first_layer", "first_layer_gradient", "second_layer"]
@@ -66,7 +65,7 @@ class Tail(NamedTuple):
     gate: int  # 0 none, 1 silu, 2 tanh
 
 
-@njit(**OPTIONS)
+@compiled
 def prepare(i: Any, species: Any, edges: Any, pair: Any, per_step: Any, places: Any, S: Any, n_l: Any, w: Any) -> None:
     """Write what the edges of atom i share over channels: rows of S, and places (table row, neighbour).
 
@@ -119,7 +118,7 @@ def prepare(i: Any, species: Any, edges: Any, pair: Any, per_step: Any, places: 
             prepare_degree3(S, e, x, y, z, w)
 
 
-@njit(**OPTIONS)
+@compiled
 def prepare_degree3(S: Any, e: Any, x: Any, y: Any, z: Any, w: Any) -> None:
     """Write the harmonics of degree 3 and their gradients as polynomials in x, y, z (seven rows for each axis)."""
     real, cap = S.dtype.type, S.shape[1]
@@ -160,7 +159,7 @@ def prepare_degree3(S: Any, e: Any, x: Any, y: Any, z: Any, w: Any) -> None:
     store(S, k + 6 * cap, (zz - xx) * (three * a))
 
 
-@njit(**OPTIONS)
+@compiled
 def message(A: Any, n: Any, places: Any, S: Any, table: Any, senders: Any, channels: Any, n_l: Any, w: Any) -> None:
     """Write A of one atom from n prepared edges; places[1] is the row of `senders`."""
     C, cap = len(channels), S.shape[1]
@@ -249,7 +248,7 @@ def message(A: Any, n: Any, places: Any, S: Any, table: Any, senders: Any, chann
             store(A, 15 * C + c, a15)
 
 
-@njit(**OPTIONS)
+@compiled
 def message_gradient(
     g: Any,
     A: Any,
@@ -359,7 +358,7 @@ def message_gradient(
                 store(d_senders, at, load(d_senders, at, w) + by_h)
 
 
-@njit(**OPTIONS)
+@compiled
 def add_forces(i: Any, g: Any, edges: Any, start: Any, step: Any, forces: Any, virial: Any) -> None:
     """Add forces and virial of the edges of atom i from g = d energy / d (n, r)."""
     first = edges.first[i]
@@ -402,7 +401,7 @@ def add_forces(i: Any, g: Any, edges: Any, start: Any, step: Any, forces: Any, v
     virial[5] += xy
 
 
-@njit(**OPTIONS)
+@compiled
 def times(x: Any, x_at: Any, matrix: Any, matrix_at: Any, out: Any, out_at: Any, n_in: Any, n_out: Any, w: Any) -> None:
     """out += x @ matrix, all from given places on."""
     N = len(n_out)
@@ -414,7 +413,7 @@ def times(x: Any, x_at: Any, matrix: Any, matrix_at: Any, out: Any, out_at: Any,
         store(out, out_at + k, even + odd)
 
 
-@njit(**OPTIONS)
+@compiled
 def mixed(A: Any, M: Any, M_at: Any, out: Any, out_at: Any, channels: Any, n_l: Any, w: Any) -> None:
     """out_lm = A_lm @ M_l for every (l, m)."""
     C = len(channels)
@@ -455,7 +454,7 @@ def mixed(A: Any, M: Any, M_at: Any, out: Any, out_at: Any, channels: Any, n_l: 
                     store(out, at + 6 * C, g)
 
 
-@njit(**OPTIONS)
+@compiled
 def product(A: Any, A_at: Any, s: Any, layer: Any, out: Any, channels: Any, n_l: Any, w: Any) -> None:
     """Write B of one atom of element s from its mixed message."""
     C, L = len(channels), len(n_l)
@@ -478,7 +477,7 @@ def product(A: Any, A_at: Any, s: Any, layer: Any, out: Any, channels: Any, n_l:
         store(out, c, b)
 
 
-@njit(**OPTIONS)
+@compiled
 def product_gradient(dB: Any, A: Any, A_at: Any, s: Any, layer: Any, out: Any, channels: Any, n_l: Any, w: Any) -> None:
     """Write d energy / d A' from d energy / d B."""
     C, L, two = len(channels), len(n_l), A.dtype.type(2)
@@ -502,14 +501,14 @@ def product_gradient(dB: Any, A: Any, A_at: Any, s: Any, layer: Any, out: Any, c
             store(out, z + c, load(out, z + c, w) + weight * a1 * a2)
 
 
-@njit(**OPTIONS)
+@compiled
 def by_element(n: Any, species: Any, places: Any) -> None:
     """Let places[1] name the element instead of the atom: layer 1 sends features of elements."""
     for e in range(n):
         places[1, e] = species[places[1, e]]
 
 
-@njit(**OPTIONS)
+@compiled
 def first_layer(
     lo: Any, hi: Any, species: Any, edges: Any, layer: Any, tail: Any, grid: Any, state: Any, energies: Any, sizes: Any
 ) -> None:
@@ -540,7 +539,7 @@ def first_layer(
         energies[i] += tail.atom[s] + x
 
 
-@njit(**OPTIONS)
+@compiled
 def room(lo: Any, hi: Any, edges: Any, w: Any) -> Any:
     """Return the largest number of edges of an atom, filled up to whole vectors."""
     most = 0
@@ -549,7 +548,7 @@ def room(lo: Any, hi: Any, edges: Any, w: Any) -> Any:
     return (most // len(w) + 1) * len(w)
 
 
-@njit(**OPTIONS)
+@compiled
 def second_layer(
     lo: Any, hi: Any, species: Any, edges: Any, layer: Any, tail: Any, grid: Any, state: Any, out: Any, sizes: Any
 ) -> None:
@@ -593,7 +592,7 @@ def second_layer(
         add_forces(i, g, edges, grid[0], 1.0 / grid[1], forces, virial)
 
 
-@njit(**OPTIONS)
+@compiled
 def first_layer_gradient(
     lo: Any, hi: Any, species: Any, edges: Any, layer: Any, tail: Any, grid: Any, state: Any, out: Any, sizes: Any
 ) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from vesin import NeighborList
 
-__all__ = ["Candidates"]
+from mlsim.errors import DataError
+from mlsim.potential.engine.compiled import compiled
 
+__all__ = ["SHIFT_BITS", "Candidates"]
+
+Floats = NDArray[np.float64]
 MARGIN = 1e-9  # Å, for rounding in the test that the list is still complete
+SHIFT_BITS = 24
+DENSE = 4096
 
 
 class Candidates:
@@ -23,23 +31,26 @@ class Candidates:
         Cut-off of the potential, Å.
     skin_A
         How much further the list reaches, Å.
+    threads
+        Threads of the search.
 
     Attributes
     ----------
-    first, neighbour, shift_index
-        Neighbours of atom i are those from first[i] to first[i + 1]; each with a row of `shifts`.
+    first, pairs
+        Neighbours of atom i are pairs[first[i] : first[i + 1]], each the number of the neighbour shifted left by
+        `SHIFT_BITS` plus the row in `shifts`.
     shifts
         Lattice vectors of the present cell, Å; shape (shift, 3).
     n_built
         How often the list was made.
     """
 
-    def __init__(self, cutoff_A: float, skin_A: float) -> None:
+    def __init__(self, cutoff_A: float, skin_A: float, threads: int = 1) -> None:
         self.cutoff_A = cutoff_A
         self.skin_A = skin_A
+        self.threads = threads
         self.first = np.zeros(1, np.int64)
-        self.neighbour = np.zeros(0, np.int32)
-        self.shift_index = np.zeros(0, np.int32)
+        self.pairs = np.zeros(0, np.int64)
         self.shifts = np.zeros((0, 3))
         self.n_built = 0
         self._positions = np.zeros((0, 3))
@@ -47,48 +58,91 @@ class Candidates:
         self._pbc: tuple[bool, ...] = ()
         self._lattice = np.zeros((0, 3))
 
-    def update(self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> bool:
-        """Make the list fit; return whether it was made anew."""
-        if self._complete(positions, cell, pbc):
-            return False
-        self._find(positions, cell, pbc)
-        return True
+    def complete(self, positions: Floats, cell: Floats, pbc: NDArray[np.bool_]) -> bool:
+        """Return whether the list holds every pair inside the cut-off; shifts then belong to the present cell.
 
-    def _complete(self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> bool:
+        With the deformation F of the cell since the list was made and displacements u beyond it, a pair outside of the
+        list at d is now at r = d F + u_j - u_i, so |r| >= s_min(F) (cut-off + skin) - 2 max |u|.
+        """
         if not self.n_built or positions.shape != self._positions.shape or tuple(pbc) != self._pbc:
             return False
-        if np.array_equal(cell, self._cell):
-            moved = positions - self._positions
-            shrunk = 1.0
-        else:
-            if not pbc.all():
-                return False
-            # r = d F + u_j - u_i with the deformation F of the cell: |r| >= s_min(F) |d| - 2 max |u|
+        shrunk, start = 1.0, self._positions
+        same = np.array_equal(cell, self._cell)
+        if not same:
             deformation = np.linalg.solve(self._cell, cell)
             shrunk = float(np.linalg.svd(deformation, compute_uv=False)[-1])
-            moved = positions - self._positions @ deformation
+            start = start @ deformation
+        moved = positions - start
         furthest = float(np.sqrt(np.einsum("ij,ij->i", moved, moved).max(initial=0.0)))
         if (self.cutoff_A + self.skin_A) * shrunk - 2 * furthest < self.cutoff_A + MARGIN:
             return False
-        if shrunk != 1.0:
-            self.shifts = self._lattice @ cell
+        self.shifts = lattice_vectors(self._lattice, cell)
         return True
 
-    def _find(self, positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> None:
+    def find(self, positions: Floats, cell: Floats, pbc: NDArray[np.bool_]) -> None:
+        """Make the list anew; directions that are not periodic need some cell vector too."""
         n = len(positions)
-        finder = NeighborList(cutoff=self.cutoff_A + self.skin_A, full_list=True)
+        finder = NeighborList(cutoff=self.cutoff_A + self.skin_A, full_list=False, n_threads=self.threads)
         i, j, S = finder.compute(points=positions, box=cell, periodic=pbc, quantities="ijS")
-        S = S.astype(np.int64)
-        low = S.min(axis=0, initial=0)
-        span = S.max(axis=0, initial=0) - low + 1
-        code = ((S[:, 0] - low[0]) * span[1] + S[:, 1] - low[1]) * span[2] + S[:, 2] - low[2]
-        order = np.argsort((i.astype(np.int64) * n + j.astype(np.int64)) * int(span.prod()) + code, kind="stable")
-        codes, index = np.unique(code, return_inverse=True)
-        self._lattice = np.stack(np.unravel_index(codes, span), axis=1) + low
-        self.shifts = self._lattice @ cell
+        there, back, self._lattice = shift_codes(S)
         self.first = np.zeros(n + 1, np.int64)
-        np.cumsum(np.bincount(i.astype(np.int64), minlength=n), out=self.first[1:])
-        self.neighbour = j[order].astype(np.int32)
-        self.shift_index = index[order].astype(np.int32)
+        self.pairs = np.empty(2 * len(i), np.int64)
+        sorted_pairs(i.astype(np.int64), j.astype(np.int64), there, back, self.first, self.pairs)
+        self.shifts = lattice_vectors(self._lattice, cell)
         self._positions, self._cell, self._pbc = positions.copy(), cell.copy(), tuple(pbc)
         self.n_built += 1
+
+
+def lattice_vectors(lattice: Floats, cell: Floats) -> Floats:
+    """Return lattice @ cell, each row by the same operations (BLAS may round rows of a larger product otherwise)."""
+    return lattice[:, :1] * cell[0] + lattice[:, 1:2] * cell[1] + lattice[:, 2:] * cell[2]
+
+
+def shift_codes(S: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """Return numbers of the shifts S and -S that sort like them, and the shifts by number.
+
+    Examples
+    --------
+    >>> there, back, lattice = shift_codes(np.array([[0, 0, 0], [1, 0, -1]], np.int32))
+    >>> lattice[there].tolist(), lattice[back].tolist()
+    ([[0.0, 0.0, 0.0], [1.0, 0.0, -1.0]], [[0.0, 0.0, 0.0], [-1.0, 0.0, 1.0]])
+    """
+    reach = np.abs(S.astype(np.int64)).max(axis=0, initial=0)
+    span = 2 * reach + 1
+    if np.log2(span).sum() > 62:
+        raise DataError(f"neighbours lie up to {int(reach.max())} cells apart: the atoms have left all bounds")
+    total = int(span.prod())
+    there = ((S[:, 0] + reach[0]) * span[1] + S[:, 1] + reach[1]) * span[2] + S[:, 2] + reach[2]
+    back = total - 1 - there
+    codes = np.arange(total)
+    if total > DENSE:
+        codes = np.unique(np.concatenate([there, back]))
+        there, back = np.searchsorted(codes, there), np.searchsorted(codes, back)
+    if len(codes) >= 1 << SHIFT_BITS:
+        raise DataError(f"neighbours by {len(codes)} different lattice vectors: wrap the atoms into the cell")
+    lattice = np.stack(np.unravel_index(codes, tuple(span)), axis=1) - reach
+    return there, back, lattice.astype(np.float64)
+
+
+@compiled
+def sorted_pairs(i: Any, j: Any, there: Any, back: Any, first: Any, pairs: Any) -> None:
+    """Write both directions of every pair, by atom and then sorted by neighbour and shift."""
+    n = len(first) - 1
+    for k in range(len(i)):
+        first[i[k] + 1] += 1
+        first[j[k] + 1] += 1
+    for a in range(n):
+        first[a + 1] += first[a]
+    fill = first[:n].copy()
+    for k in range(len(i)):
+        pairs[fill[i[k]]] = (j[k] << SHIFT_BITS) + there[k]
+        fill[i[k]] += 1
+        pairs[fill[j[k]]] = (i[k] << SHIFT_BITS) + back[k]
+        fill[j[k]] += 1
+    for a in range(n):
+        for k in range(first[a] + 1, first[a + 1]):
+            key, place = pairs[k], k
+            while place > first[a] and pairs[place - 1] > key:
+                pairs[place] = pairs[place - 1]
+                place -= 1
+            pairs[place] = key
