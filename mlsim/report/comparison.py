@@ -15,7 +15,7 @@ from mlsim.report.words import GROUPS, join_words, label_of, number_text, publis
 
 __all__ = ["Comparison", "comparison_of", "comparisons", "critical_difference", "summary"]
 
-Verdict = Literal["", "no error", "compatible", "undecided", "differs"]
+Verdict = Literal["", "no error", "one glass", "compatible", "undecided", "differs"]
 
 CONFIDENCE: Final = 0.95
 _NORMAL_DIFFERENCE: Final = 1.96
@@ -42,7 +42,7 @@ class Comparison:
     difference
         (Ours − published) in combined standard errors; None when it cannot be said.
     critical
-        Difference beyond which the two differ at 95 %, from Student's t for so few glasses.
+        Difference beyond which the two differ at 95 %, from Student's t for so few glasses; None for a single one.
     without_published_error
         True when the combined error is our own alone, because none was published.
     """
@@ -69,8 +69,10 @@ class Comparison:
         """
         if not self.published:
             return ""
-        if self.difference is None or self.critical is None:
+        if self.difference is None:
             return "no error"
+        if self.critical is None:
+            return "one glass"
         if abs(self.difference) > self.critical:
             return "differs"
         return "compatible" if abs(self.difference) <= _NORMAL_DIFFERENCE else "undecided"
@@ -107,7 +109,7 @@ def comparison_of(
         source="" if reference is None else _short_source(reference.source, published),
         n_independent=estimate.n_independent,
         method=row.method,
-        difference=difference if critical is not None else None,
+        difference=difference,
         critical=critical,
         without_published_error=reference is not None and reference.standard_error is None,
     )
@@ -118,7 +120,7 @@ def critical_difference(own_error: float, n_independent: int, reference_error: f
 
     Student's t with the degrees of freedom of Welch and Satterthwaite; ours come from n − 1, the published error
     is taken as well known (B. L. Welch, Biometrika 34, 28 (1947), doi:10.1093/biomet/34.1-2.28). None for n < 2
-    or without any error.
+    or without any error. Cautious for transport, whose errors rest on the ions within a glass too.
 
     Examples
     --------
@@ -208,7 +210,7 @@ def _verdicts(result: Result) -> str:
         return "No published value of this composition is at hand to compare with."
     agree = [row for row in rows if row.verdict == "compatible"]
     differ = sorted((row for row in rows if row.verdict == "differs"), key=lambda row: -abs(row.difference or 0.0))
-    open_rows = [row for row in rows if row.verdict in ("undecided", "no error")]
+    open_rows = [row for row in rows if row.verdict in ("undecided", "no error", "one glass")]
     was = "quantity has" if len(rows) == 1 else "quantities have"
     text = f"{_number_word(len(rows))} {was} a published value: {len(agree)} compatible with it at 95 %"
     text += f", {len(differ)} different" + (f" ({join_words([row.label for row in differ])})" if differ else "")

@@ -103,13 +103,14 @@ def _measured_alt(series: ReportSeries) -> str:
 
 def _gauge(row: Comparison) -> Markup:
     """Return a small drawing: the span in which both values are compatible, and where the difference lies."""
-    if row.difference is None or row.critical is None:
+    if row.difference is None:
         return Markup("")
 
     def at(value: float) -> float:
         return 60 + 54 * max(-_GAUGE_END, min(_GAUGE_END, value)) / _GAUGE_END
 
-    low, high, here = at(-row.critical), at(row.critical), at(row.difference)
+    span = row.critical or 0.0
+    low, high, here = at(-span), at(span), at(row.difference)
     colour = PUBLISHED if row.verdict == "differs" else MODEL
     beyond = abs(row.difference) > _GAUGE_END
     turn = 1 if row.difference > 0 else -1

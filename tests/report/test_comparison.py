@@ -49,6 +49,7 @@ def test_equal_populations_are_said_to_differ_one_time_in_twenty() -> None:
         (_row(2.0, 0.1, 2, Reference(2.5, None, "s")), "undecided"),
         (_row(2.0, 0.1, 6, Reference(2.5, None, "s")), "differs"),
         (_row(2.0, None, 1, Reference(2.5, None, "s")), "no error"),
+        (_row(2.0, 0.1, 1, Reference(2.5, None, "s")), "one glass"),
         (_row(2.0, 0.0, 3, Reference(2.5, None, "s")), "no error"),
         (_row(math.nan, None, 3, Reference(2.5, None, "s")), "no error"),
         (_row(2.0, 0.1, 6, None), ""),
