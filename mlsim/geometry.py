@@ -5,6 +5,9 @@ Cell vectors are the rows of a (3, 3) array; lengths in Å.
 
 from __future__ import annotations
 
+import importlib
+import sys
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlsim.errors import DataError
 
-__all__ = ["NeighbourPairs", "cell_heights", "largest_exact_radius", "minimum_image", "neighbour_pairs", "unwrapped"]
+__all__ = [
+    "NeighbourPairs",
+    "cell_heights",
+    "largest_exact_radius",
+    "minimum_image",
+    "neighbour_pairs",
+    "unwrapped",
+    "vesin_without_torch",
+]
 
 Floats = NDArray[np.float64]
 
@@ -120,13 +131,11 @@ def neighbour_pairs(positions: ArrayLike, cell: ArrayLike, cutoff: float, *, per
     -----
     Cost and memory are linear in the number of atoms. The list comes from vesin (doi:10.21105/joss.07865).
     """
-    import vesin
-
     points = np.ascontiguousarray(positions, dtype=float)
     if not np.isfinite(points).all():
         raise DataError("positions hold values that are not finite; cannot search neighbours")
     box = _checked_cell(cell) if periodic else np.zeros((3, 3))
-    search = vesin.NeighborList(cutoff=float(cutoff), full_list=True)
+    search = vesin_without_torch().NeighborList(cutoff=float(cutoff), full_list=True)
     first, second, vectors, distances = search.compute(points, box, periodic, quantities="ijDd")
     return NeighbourPairs(
         np.asarray(first, dtype=np.int64),
@@ -134,6 +143,20 @@ def neighbour_pairs(positions: ArrayLike, cell: ArrayLike, cutoff: float, *, per
         np.asarray(vectors),
         np.asarray(distances),
     )
+
+
+def vesin_without_torch() -> ModuleType:
+    """Return vesin, imported such that it does not import torch.
+
+    It would load all of torch (seconds) to recognise tensors, where torch is installed. We only give it arrays.
+    """
+    if "vesin" not in sys.modules and "torch" not in sys.modules:
+        sys.modules["torch"] = None  # type: ignore[assignment]  # makes `import torch` an ImportError
+        try:
+            importlib.import_module("vesin")
+        finally:
+            del sys.modules["torch"]
+    return importlib.import_module("vesin")
 
 
 def _checked_cell(cell: ArrayLike) -> Floats:
