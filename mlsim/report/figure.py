@@ -146,7 +146,7 @@ def _scattering(axes: Axes, series: ReportSeries) -> None:
     if model is not None:
         _with_band(axes, model.x, model, 1.0, 0.0, color=MODEL, label="model ± 1 s.e.")
     axes.set(xlabel="$r$ (Å)", ylabel="$G_{\\mathrm{PDF}}$($r$) (1/Å$^2$)", xlim=(0, None))
-    axes.legend(loc="upper right")
+    axes.legend(loc="best")
 
 
 def _plain(text: str) -> str:
@@ -161,14 +161,15 @@ def _partials(axes: Axes, series: ReportSeries) -> None:
     if not chosen:
         _absent(axes, "not computed")
         return
+    right = min(_LARGEST_R_A, max(max(series.partials[pair].x) for pair in chosen))
     for i, pair in enumerate(chosen[: len(_FIRST_PAIRS)]):
         line = series.partials[pair]
         shift = -1.15 * i
         largest = max(line.y) or 1.0
         _with_band(axes, line.x, line, 1 / largest, shift, color=SERIES[i % len(SERIES)])
         name = _plain(pair_text(pair))
-        axes.text(_LARGEST_R_A, shift + 0.45, f"{name} (max. {largest:.2g})", ha="right", va="bottom", fontsize=7)
-    axes.set(xlabel="$r$ (Å)", ylabel="$g_{ij}$($r$), shifted", xlim=(0, _LARGEST_R_A), yticks=[])
+        axes.text(right, shift + 0.45, f"{name} (max. {largest:.2g})", ha="right", va="bottom", fontsize=7)
+    axes.set(xlabel="$r$ (Å)", ylabel="$g_{ij}$($r$), shifted", xlim=(0, right), yticks=[])
 
 
 def _coordination(axes: Axes, series: ReportSeries) -> None:

@@ -131,7 +131,7 @@ def partials(series: ReportSeries) -> Chart | None:
                 "showarrow": False,
             }
         )
-        layout[f"xaxis{number}"] = axis("<i>r</i> (Å)", title_standoff=4, nticks=5)
+        layout[f"xaxis{number}"] = {"title": {"text": "<i>r</i> (Å)", "standoff": 4}, "nticks": 5}
         layout[f"yaxis{number}"] = {"rangemode": "tozero", "nticks": 5}
         layout[f"yaxis{number}"]["title"] = {"text": "<i>g</i>(<i>r</i>)", "standoff": 4}
     layout.update({"annotations": annotations, "showlegend": False, "height": 460})
@@ -175,11 +175,18 @@ def links(series: ReportSeries) -> Chart | None:
         names.append("edge or face")
         values.append(sum(joint))
         errors = None if errors is None else [*errors, 0.0]
-    data = [_bars(names, values, errors, f"model ({series.n_glasses} glasses)", MODEL)]
+    data = [_bars(_broken(names), values, errors, f"model ({series.n_glasses} glasses)", MODEL)]
     if published:
         source = escaped(_published_label(series))
-        data.append(_bars(list(published), list(published.values()), None, source, PUBLISHED))
-    return chart(data, axis(""), axis("share of Zr–Zr links", rangemode="tozero", tickformat=".0%"), barmode="group")
+        data.append(_bars(_broken(list(published)), list(published.values()), None, source, PUBLISHED))
+    return chart(
+        data, axis("", tickangle=0), axis("share of Zr–Zr links", rangemode="tozero", tickformat=".0%"), barmode="group"
+    )
+
+
+def _broken(names: list[str]) -> list[str]:
+    """Return names over two lines, so that they stand side by side in a small plot."""
+    return [name.replace(", ", ",<br>").replace(" or ", " or<br>") for name in names]
 
 
 def _bars(names: list[str], values: list[float], errors: list[float] | None, name: str, colour: str) -> dict[str, Any]:

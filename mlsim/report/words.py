@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Final
 
 __all__ = ["GROUPS", "Label", "join_words", "label_of", "number_text", "pair_text", "published_text", "unit_text"]
@@ -10,7 +11,7 @@ __all__ = ["GROUPS", "Label", "join_words", "label_of", "number_text", "pair_tex
 Label = tuple[str, str]
 """Name of a quantity in words, and the group of the table in which it stands."""
 
-GROUPS: Final = ("Structure", "Zr–Zr links", "Cl surroundings", "Transport", "Fit to data", "Other")
+GROUPS: Final = ("Structure", "Zr–Zr links", "Anion surroundings", "Transport", "Fit to data", "Other")
 
 _LABELS: Final[dict[str, Label]] = {
     "density_g_cm3": ("Mass density", "Structure"),
@@ -22,14 +23,28 @@ _LABELS: Final[dict[str, Label]] = {
     "zr_zr_corner_cl_fraction": ("corner, through one Cl", "Zr–Zr links"),
     "zr_zr_edge_fraction": ("edge, two shared anions", "Zr–Zr links"),
     "zr_zr_face_fraction": ("face, three or more shared anions", "Zr–Zr links"),
-    "cl_terminal_fraction": ("Cl on one Zr (terminal)", "Cl surroundings"),
-    "cl_bridging_fraction": ("Cl on two or more Zr (bridging)", "Cl surroundings"),
-    "cl_no_zr_fraction": ("Cl on no Zr", "Cl surroundings"),
+    "cl_terminal_fraction": ("Cl on one Zr (terminal)", "Anion surroundings"),
+    "cl_bridging_fraction": ("Cl on two or more Zr (bridging)", "Anion surroundings"),
+    "cl_no_zr_fraction": ("Cl on no Zr", "Anion surroundings"),
     "li_diffusivity_cm2_s": ("Li diffusivity", "Transport"),
     "activation_energy_eV": ("Activation energy of Li diffusion", "Transport"),
     "conductivity_298K_mS_cm": ("Li conductivity at 298 K", "Transport"),
     "haven_ratio": ("Haven ratio", "Transport"),
 }
+
+_PATTERNS: Final = tuple(
+    (re.compile(pattern), words, group)
+    for pattern, words, group in (
+        (r"([a-z]+)_([a-z]+)_distance_A", "{0}–{1} distance", "Structure"),
+        (r"([a-z]+)_([a-z]+)_peak_A", "{0}–{1} peak of g(r)", "Structure"),
+        (r"([a-z]+)_([a-z]+)_coordination", "{1} neighbours of {0}", "Structure"),
+        (r"([a-z]+)_terminal_fraction", "{0} on one centre (terminal)", "Anion surroundings"),
+        (r"([a-z]+)_bridging_fraction", "{0} on two or more centres (bridging)", "Anion surroundings"),
+        (r"([a-z]+)_no_([a-z]+)_fraction", "{0} on no {1}", "Anion surroundings"),
+        (r"([a-z]+)_with_([a-z]+)_fraction", "{0} with at least one {1}", "Anion surroundings"),
+        (r"([a-z]+)_diffusivity_cm2_s", "{0} diffusivity", "Transport"),
+    )
+)
 
 _SUPERSCRIPT: Final = str.maketrans("0123456789-+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
 _ANIONS: Final = frozenset({"N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I"})
@@ -45,14 +60,24 @@ def label_of(name: str, temperature_K: float | None = None) -> Label:
     ('Li diffusivity at 700 K', 'Transport')
     >>> label_of("rw_gofr"), label_of("anything_else")
     (('Rw of gofr', 'Fit to data'), ('anything else', 'Other'))
+    >>> label_of("cl_with_li_fraction"), label_of("hf_o_coordination")
+    (('Cl with at least one Li', 'Anion surroundings'), ('O neighbours of Hf', 'Structure'))
     """
     if name.startswith("rw_start_"):
         words, group = f"Rw of {name.removeprefix('rw_start_')} before the fit", "Fit to data"
     elif name.startswith("rw_"):
         words, group = f"Rw of {name.removeprefix('rw_')}", "Fit to data"
     else:
-        words, group = _LABELS.get(name, (name.replace("_", " "), "Other"))
+        words, group = _LABELS.get(name) or _general_label(name)
     return (words if temperature_K is None else f"{words} at {temperature_K:g} K"), group
+
+
+def _general_label(name: str) -> Label:
+    """Return the label of a name that follows a pattern, for elements that the table above does not name."""
+    for pattern, words, group in _PATTERNS:
+        if found := pattern.fullmatch(name):
+            return words.format(*(part.capitalize() for part in found.groups())), group
+    return name.replace("_", " "), "Other"
 
 
 def unit_text(unit: str) -> str:
@@ -68,7 +93,7 @@ def number_text(value: float, standard_error: float | None = None) -> str:
     >>> number_text(2.0712, 0.0312), number_text(0.294), number_text(1.234e-7, 0.12e-7)
     ('2.071 ± 0.031', '0.294', '(1.23 ± 0.12) × 10⁻⁷')
     >>> number_text(float("nan")), number_text(0.1, 0.0)
-    ('not determined', '0.1 ± 0')
+    ('not determined', '0.1 (no spread)')
     """
     if not math.isfinite(value):
         return "not determined"
@@ -82,7 +107,7 @@ def number_text(value: float, standard_error: float | None = None) -> str:
     if error is None:
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
     if error == 0:
-        return f"{value:.4g} ± 0"
+        return f"{value:.4g} (no spread)"
     digits = min(6, max(0, 1 - math.floor(math.log10(error))))
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 

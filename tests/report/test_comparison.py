@@ -91,7 +91,7 @@ def test_rows_come_in_the_groups_of_the_table() -> None:
     names = ["haven_ratio", "rw_x", "density_g_cm3", "cl_no_zr_fraction", "zr_zr_edge_fraction", "something"]
     rows = [QuantityRow(name, Estimate(1.0, 0.1, 3, "1"), "m") for name in names]
     groups = [group for group, _ in comparisons(_result(*rows), SERIES)]
-    assert groups == ["Structure", "Zr–Zr links", "Cl surroundings", "Transport", "Fit to data", "Other"]
+    assert groups == ["Structure", "Zr–Zr links", "Anion surroundings", "Transport", "Fit to data", "Other"]
 
 
 def test_the_paragraph_is_made_from_the_numbers() -> None:
