@@ -21,24 +21,46 @@ def rms_of_z_and_bias(estimates, truth):
     return float(np.sqrt(np.mean(((values - truth) / errors) ** 2))), float(values.mean() / truth - 1), values.std()
 
 
-@pytest.mark.parametrize(("n_glasses", "seeds"), [(1, 200), (2, 120), (3, 100)])
-@pytest.mark.parametrize("hop_A", [None, 2.5], ids=["brownian", "rare hops"])
-def test_claimed_error_of_the_tracer_is_the_real_scatter(hop_A, n_glasses, seeds):
-    rng = np.random.default_rng(11 + n_glasses)
+def calibration(hop_A, n_glasses, seeds):
+    """Claimed over real scatter, rms of (estimate - truth)/claimed, and relative bias with its standard error."""
+    rng = np.random.default_rng(2024 + n_glasses)
     found = []
     for _ in range(seeds):
-        glasses = [charged_walk(rng, 400, 36, 0.02, hop_A=hop_A) for _ in range(n_glasses)]
-        result = diffusivity(glasses, "Li")
-        if not result.diffusive:
-            continue
-        assert result.diffusivity.n_independent == n_glasses
-        found.append(result.diffusivity)
+        result = diffusivity([charged_walk(rng, 400, 36, 0.02, hop_A=hop_A) for _ in range(n_glasses)], "Li")
+        if result.diffusive:
+            assert result.diffusivity.n_independent == n_glasses
+            found.append(result.diffusivity)
     assert len(found) >= 0.97 * seeds
     rms, bias, scatter = rms_of_z_and_bias(found, 0.02e-4)
-    assert 0.8 < rms < 1.25
     claimed = float(np.mean([e.standard_error for e in found]))
-    assert 0.8 < claimed / scatter < 1.25
-    assert abs(bias) < 3 * scatter / 0.02e-4 / math.sqrt(seeds) + 0.005
+    return claimed / scatter, rms, bias, scatter / 0.02e-4 / math.sqrt(len(found))
+
+
+WALKS = pytest.mark.parametrize("hop_A", [None, 2.5], ids=["brownian", "rare hops"])
+GLASSES = pytest.mark.parametrize("n_glasses", [1, 2, 3])
+
+
+@WALKS
+@GLASSES
+def test_claimed_error_of_the_tracer_is_the_real_scatter_within_what_few_seeds_can_tell(hop_A, n_glasses):
+    seeds = 120
+    # both ratios scatter by about 0.9/sqrt(seeds) between sets of seeds (bootstrap over 1500); the bounds that the
+    # estimator itself has to keep, 0.8 and 1.25, are held without this allowance by the slow test below
+    allowance = 2 * 0.9 / math.sqrt(seeds)
+    ratio, rms, bias, bias_error = calibration(hop_A, n_glasses, seeds)
+    assert 0.8 - allowance < ratio < 1.25 + allowance
+    assert 0.8 - allowance < rms < 1.25 + allowance
+    assert abs(bias) < 4 * bias_error
+
+
+@pytest.mark.slow
+@WALKS
+@GLASSES
+def test_claimed_error_of_the_tracer_is_the_real_scatter(hop_A, n_glasses):
+    ratio, rms, bias, bias_error = calibration(hop_A, n_glasses, 1500)
+    assert 0.8 < ratio < 1.25
+    assert 0.8 < rms < 1.25
+    assert abs(bias) < max(0.005, 3 * bias_error)
 
 
 def test_claimed_error_holds_for_a_handful_of_ions():
