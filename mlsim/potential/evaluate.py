@@ -12,7 +12,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.filters import FrechetCellFilter
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from ase.optimize import FIRE
 
 from mlsim.composition import Composition
@@ -194,7 +194,7 @@ def melt_check(
     atoms = pack(composition, count, density_g_cm3=density_g_cm3, seed=seed)
     atoms.calc = calculator
     FIRE(atoms, logfile=None, maxstep=0.1).run(fmax=1.0, steps=50)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature_K, rng=rng)
+    thermalize_momenta(atoms, temperature_K=temperature_K, rng=rng)
     dynamics = Langevin(
         atoms, timestep_fs * units.fs, temperature_K=temperature_K, friction=0.01 / units.fs, fixcm=False, rng=rng
     )

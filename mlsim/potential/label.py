@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import re
 import subprocess
@@ -106,8 +107,9 @@ def _lines(workers: list[subprocess.Popen[str]]) -> Iterator[tuple[str, int]]:
     arrived: queue.Queue[tuple[str, int]] = queue.Queue()
 
     def pump(worker: subprocess.Popen[str]) -> None:
-        for line in worker.stderr or ():
-            arrived.put((line.rstrip(), worker.pid))
+        with worker.stderr or contextlib.nullcontext(()) as stream:
+            for line in stream:
+                arrived.put((line.rstrip(), worker.pid))
         arrived.put(("", -worker.pid))
 
     for worker in workers:

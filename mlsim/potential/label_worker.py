@@ -137,7 +137,7 @@ def main() -> int:
     if kind not in MAKERS:
         sys.stderr.write(f"label: unknown calculator '{kind}'; known: {', '.join(sorted(MAKERS))}\n")
         return 2
-    if importlib.util.find_spec("torch"):
+    if kind != "ase" and importlib.util.find_spec("torch"):
         import torch
 
         torch.set_num_threads(choice.threads)

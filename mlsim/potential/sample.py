@@ -16,7 +16,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.filters import FrechetCellFilter
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 from ase.optimize import FIRE
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
@@ -172,7 +172,7 @@ def _melt_chain(
     yield from _relaxation(atoms, group.relaxation_frames)
     offset = group.temperature_offset_K * (seed - np.mean(group.seeds))
     steps = max(1, round(1000 * group.ps_each / group.timestep_fs / group.frames_each))
-    MaxwellBoltzmannDistribution(atoms, temperature_K=group.temperatures_K[0], rng=rng)
+    thermalize_momenta(atoms, temperature_K=group.temperatures_K[0], rng=rng)
     for temperature in group.temperatures_K:
         dynamics = Langevin(
             atoms,

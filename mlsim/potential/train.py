@@ -203,10 +203,12 @@ def _refuse_other_run(work: Path, run: dict[str, object]) -> None:
 def _run_trainer(command: list[str], work: Path, epochs: int, progress: Progress) -> None:
     environment = dict(os.environ, PYTHONWARNINGS="ignore", CUEQ_DISABLE="1")
     last = "no output"
-    with (work / "train.log").open("a") as log:
-        trainer = subprocess.Popen(
+    with (
+        (work / "train.log").open("a") as log,
+        subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=work
-        )
+        ) as trainer,
+    ):
         try:
             for line in trainer.stdout or ():
                 log.write(line)
@@ -214,9 +216,8 @@ def _run_trainer(command: list[str], work: Path, epochs: int, progress: Progress
                 last = line.strip() or last
                 if found := _EPOCH_LINE.search(line):
                     progress(f"train (validation loss {float(found[2]):.4g})", int(found[1]) + 1, epochs)
-        finally:
-            if trainer.poll() is None and sys.exc_info()[0] is not None:
-                trainer.terminate()
-            trainer.wait()
+        except BaseException:
+            trainer.terminate()
+            raise
     if trainer.returncode != 0:
         raise NotConverged(f"train: the trainer ended with code {trainer.returncode}: {last}; see {work}/train.log")
