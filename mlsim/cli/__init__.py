@@ -19,7 +19,7 @@ from mlsim import __version__
 from mlsim.cli.analysis import scatter, topology, transport
 from mlsim.cli.pipeline import md, pack, quench
 from mlsim.cli.run import report, run
-from mlsim.errors import MlsimError
+from mlsim.errors import Interrupted, MlsimError
 
 __all__ = ["app", "main"]
 
@@ -78,6 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _exit_code(arguments: list[str]) -> int:
     try:
         code = app(args=_spread(arguments), prog_name="mlsim", standalone_mode=False)
+    except Interrupted as error:
+        sys.stderr.write(f"interrupted: {error}\n")
+        return error.exit_code
     except MlsimError as error:
         return _fault(str(error), error.exit_code)
     except OSError as error:

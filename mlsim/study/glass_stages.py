@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from mlsim.atomic import atomic_write_text
 from mlsim.composition import Composition
 from mlsim.errors import Interrupted, SettingsError
 from mlsim.io.structures import read_structure, write_structure
@@ -38,6 +39,7 @@ __all__ = [
 
 _STRUCTURE_FRAMES: Final = 100  # of the last segment of the quench; the second half is analysed
 _PACK, _QUENCH, _TRANSPORT = 0, 1, 2  # streams of random numbers; each temperature of the transport has its own
+_CHECKPOINT_S: Final = 10.0
 _WAIT_FOR_WORKER_S: Final = 60.0  # an orphan of a killed run ends within this time
 
 
@@ -64,6 +66,11 @@ class GlassTask:
     def log(self) -> Path:
         """Where its worker writes what libraries print."""
         return self.folder / "worker.log"
+
+    @property
+    def done(self) -> Path:
+        """A file that is there once all stages are done."""
+        return self.folder / "done"
 
     def seed(self, stage: int) -> int:
         """Return the seed of one stage: independent for every glass and stage of a study."""
@@ -103,6 +110,7 @@ def make_glass(task: GlassTask, progress: Progress, stop: StopRequest) -> None:
                 if stop:
                     raise Interrupted(f"{task.label}: stopped between two stages")
                 stages.transport(glass, temperature, number)
+        atomic_write_text(task.done, "all stages of this glass are done\n")
 
 
 class _Stages:
@@ -153,6 +161,7 @@ class _Stages:
             frame_interval_ps=interval,
             progress=self._of_all_stages,
             stop=self._stop,
+            checkpoint_interval_s=_CHECKPOINT_S,
         )
         recorder.finish()
         self._before += schedule.n_steps

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlsim.composition import Composition
-from mlsim.errors import Interrupted, SettingsError
+from mlsim.errors import SettingsError
 from mlsim.io.published import published_sample
 from mlsim.io.results import Provenance, QuantityRow, read_result, write_result
 from mlsim.io.series import PotentialPart, ReportSeries, Section, read_series, write_series
@@ -25,8 +25,6 @@ from mlsim.study.glass_stages import (
 from mlsim.study.manifest import folder_lock, open_folder
 from mlsim.study.potentials import ModelFile, PotentialSource, require_elements
 from mlsim.study.settings import StudySettings
-from mlsim.study.structure_part import density_row, measured_part, scattering_series, thermo_parts, topology_part
-from mlsim.study.transport_part import transport_part
 from mlsim.study.workers import available_cpus, run_in_workers
 
 if TYPE_CHECKING:
@@ -114,14 +112,12 @@ def run_study(
             return StudyOutcome(folder, result, report, read_result(result).rows, read_series(series).notes, True)
         _write_packed(tasks, packed)
         run_in_workers(
-            tasks,
+            [task for task in tasks if not task.done.exists()],
             make_glass,
-            jobs=max(1, min(jobs or available_cpus(), len(tasks))),
+            jobs=jobs or available_cpus(),
             progress=progress or _silent,
             stop=request,
         )
-        if request:
-            raise Interrupted(f"{folder}: stopped before the analysis; the same command goes on")
         rows, parts = analysis_of(tasks, source)
         write_series(series, parts)
         provenance = Provenance.here(
@@ -136,6 +132,10 @@ def run_study(
 
 def analysis_of(tasks: Sequence[GlassTask], source: PotentialSource) -> tuple[list[QuantityRow], ReportSeries]:
     """Return the numbers and the series of finished glasses."""
+    # here, so that workers, which only make glasses, start without the analysis
+    from mlsim.study.structure_part import density_row, measured_part, scattering_series, thermo_parts, topology_part
+    from mlsim.study.transport_part import transport_part
+
     settings = tasks[0].settings
     glasses = [finished_glass(task) for task in tasks]
     ensembles: list[list[Atoms]] = [structure_frames(task) for task in tasks]

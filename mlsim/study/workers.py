@@ -117,7 +117,7 @@ def run_in_workers(
     if crew.failure is not None:
         raise crew.failure
     if crew.interrupted or stop:
-        raise Interrupted("stopped on request; all checkpoints are written")
+        raise Interrupted("stopped on request, checkpoints are written; the same command goes on from there")
 
 
 class _Crew:
