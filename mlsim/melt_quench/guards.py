@@ -16,6 +16,7 @@ RUNAWAY_PS = 0.2
 OVERLAP_EVERY = 20
 OVERLAP_SCALE = 0.45
 VOLUME_RANGE = (0.4, 2.5)
+_POTENTIAL_FAILS = "the potential fails here or the time step is too long"
 
 
 class Guards:
@@ -44,19 +45,23 @@ class Guards:
         self._hot_steps = 0
 
     def complaint(self, atoms: Atoms, held: HeldForces, step: int, temperature_K: float, target_K: float) -> str | None:
-        """Return what is wrong after this step, as got and expected; None if nothing is."""
+        """Return what is wrong after this step: got, expected, what to do; None if nothing is."""
         if not (held.finite and np.isfinite(temperature_K)):
-            return (
-                f"energy {held.energy:g} eV, temperature {temperature_K:g} K, expected finite energy, forces and stress"
-            )
+            got = f"energy {held.energy:g} eV, temperature {temperature_K:g} K"
+            return f"{got}, expected finite energy, forces and stress; {_POTENTIAL_FAILS}"
         limit = RUNAWAY_FACTOR * max(target_K, RUNAWAY_FLOOR_K)
         self._hot_steps = self._hot_steps + 1 if temperature_K > limit else 0
         if self._hot_steps > self._patience:
-            return f"temperature {temperature_K:.0f} K for {RUNAWAY_PS:g} ps, expected {target_K:.0f} K"
+            got = f"temperature {temperature_K:.0f} K for {RUNAWAY_PS:g} ps"
+            return f"{got}, expected {target_K:.0f} K; {_POTENTIAL_FAILS}"
         growth = float(atoms.get_volume()) / self._volume
         if not VOLUME_RANGE[0] <= growth <= VOLUME_RANGE[1]:
             low, high = VOLUME_RANGE
-            return f"volume {growth:.2f} of that at the start, expected {low:g} to {high:g}"
+            return (
+                f"volume {growth:.2f} of that at the start, expected {low:g} to {high:g}; the cell "
+                f"{'evaporates: hold its volume there, or raise the pressure' if growth > 1 else 'collapses'}"
+                ", or start nearer to the final density"
+            )
         return self._overlap(atoms) if step % OVERLAP_EVERY == 0 else None
 
     @property
@@ -77,4 +82,5 @@ class Guards:
         worst = inside[np.argmin(pairs.distances[inside] / limits[inside])]
         i, j = int(pairs.first[worst]), int(pairs.second[worst])
         names = f"{atoms.symbols[i]} {i} and {atoms.symbols[j]} {j}"
-        return f"{names} at {pairs.distances[worst]:.2f} Å, expected at least {limits[worst]:.2f} Å"
+        expected = f"expected at least {limits[worst]:.2f} Å; {_POTENTIAL_FAILS}"
+        return f"{names} at {pairs.distances[worst]:.2f} Å, {expected}"

@@ -273,8 +273,7 @@ class _Run:
         complaint = self._guards.complaint(self.atoms, self.held, self.step, temperature, target_K)
         if complaint:
             raise NotConverged(
-                f"{self.directory}: {segment.title}, step {self.step}: {complaint}; "
-                "the potential fails here or the time step is too long; the last checkpoint stays"
+                f"{self.directory}: {segment.title}, step {self.step}: {complaint}; the last checkpoint stays"
             )
         log_due = self.step % self._log_stride == 0
         frame_due = self._frame_due()

@@ -105,7 +105,7 @@ def test_atoms_that_fall_into_each_other_stop_the_run(tmp_path):
 def test_a_cell_that_evaporates_stops_the_run(tmp_path):
     gas = Schedule(segments=(Segment(kind="hold", ensemble="npt", temperature_K=300, duration_ps=50),))
     message = failure(Piston(), tmp_path, gas)
-    assert "of that at the start, expected 0.4 to 2.5" in message
+    assert "of that at the start, expected 0.4 to 2.5; the cell evaporates: hold its volume there" in message
 
 
 def test_a_calculator_without_stress_is_refused(tmp_path):
