@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsim.atomic import atomic_path, remove_leftovers
 from mlsim.errors import DataError, SettingsError
 
 __all__ = ["Checkpoint", "check_settings", "read_checkpoint", "settings_sha256", "write_checkpoint"]
@@ -22,7 +21,6 @@ __all__ = ["Checkpoint", "check_settings", "read_checkpoint", "settings_sha256",
 FILE_NAME = "checkpoint.npz"
 _FORMAT = "mlsim checkpoint 1"
 _SHOWN = 4  # differences in one error line
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,32 +70,15 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         "melt_displacement_A": checkpoint.melt_displacement_A,
     }
     text = np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8)
-    temporary = directory / f".{FILE_NAME}.{os.getpid()}.tmp"
     try:
-        with temporary.open("wb") as file:
-            np.savez(file, facts=text, **checkpoint.arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(directory)
-    except OSError as error:
-        try:
-            temporary.unlink(missing_ok=True)
-        finally:
-            raise cannot_write(path, error) from None
-
-
-def cannot_write(path: Path, error: OSError) -> DataError:
-    """Return the error that says that a file of a run cannot be written."""
-    remedy = "free some space" if error.errno in _FULL_DISK else "mend that"
-    return DataError(
-        f"{path}: cannot write ({error.strerror or error}); the last checkpoint is intact, "
-        f"{remedy} and run the same command again"
-    )
+        with atomic_path(path) as temporary:
+            np.savez(temporary, facts=text, **checkpoint.arrays)  # type: ignore[arg-type]
+    except DataError as error:
+        raise DataError(f"{error}; the last checkpoint is intact") from None
 
 
 def read_checkpoint(directory: Path) -> Checkpoint | None:
-    """Return the checkpoint of a folder, None if there is none.
+    """Return the checkpoint of a folder, None if there is none; remove halves that a killed run left behind.
 
     Raises
     ------
@@ -105,6 +86,7 @@ def read_checkpoint(directory: Path) -> Checkpoint | None:
         If the file is damaged or not ours.
     """
     path = directory / FILE_NAME
+    remove_leftovers(directory, FILE_NAME)
     try:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -167,14 +149,3 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 24 else text[:12] + "…"
-
-
-def _sync_folder(directory: Path) -> None:
-    """Make the new name durable too; Windows has no such call."""
-    if os.name != "posix":
-        return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

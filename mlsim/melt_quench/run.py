@@ -16,7 +16,6 @@ from mlsim.errors import DataError, Interrupted, NotConverged, SettingsError
 from mlsim.melt_quench.checkpoint import (
     FILE_NAME,
     Checkpoint,
-    cannot_write,
     check_settings,
     read_checkpoint,
     write_checkpoint,
@@ -212,10 +211,7 @@ class _Run:
 
     def save(self) -> None:
         """Make frames durable, then write the checkpoint that counts them."""
-        try:
-            n_frames = self._recorder.commit() if self._recorder is not None else 0
-        except OSError as error:
-            raise cannot_write(self.directory, error) from None
+        n_frames = self._recorder.commit() if self._recorder is not None else 0
         arrays: dict[str, NDArray[Any]] = {
             "positions": self.atoms.positions,
             "momenta": self.atoms.get_momenta(),
