@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -51,7 +52,7 @@ class Weights:
     """One model in the form and precision that the kernels take."""
 
     def __init__(self, model: MergedModel, real: DTypeLike) -> None:
-        lanes = 8 if model.channels <= 8 else best_width()
+        lanes = best_width()
         C, H = -(-model.channels // lanes) * lanes, max(-(-len(model.out) // lanes), 1) * lanes
         self.sizes = tuple((0,) * size for size in (C, model.l_max + 1, H, lanes))
         self.layers = [packed_layer(model, layer, lanes, real) for layer in model.layers]
@@ -187,7 +188,6 @@ class Engine:
     def _one(self, weights: Weights, species: Any, ranges: Any, edges: Any, states: Any) -> Output:
         """Return what one model says about the edges."""
         n, T = len(species), len(ranges)
-        _, layers = weights.tail, weights.layers
         energies, forces, virial = np.zeros(n), np.zeros((T, n, 3)), np.zeros((T, 6))
         kept, sent, d_sent, hidden = states
         d_sent[:] = 0
@@ -200,7 +200,7 @@ class Engine:
             tasks[1].append((second_pass, (atoms, weights, self._grid, state, out)))
             tasks[2].append((third_pass, (atoms, weights, self._grid, (kept, sent, d_sent[0], hidden), out)))
         self._each(tasks[0])
-        if len(layers) == 2:
+        if len(weights.layers) == 2:
             self._each(tasks[1])
             for t in range(1, T):
                 d_sent[0] += d_sent[t]
@@ -227,7 +227,7 @@ class Engine:
         T = max(1, min(self.threads, n // ATOMS_PER_THREAD))
         marks = np.searchsorted(first, np.arange(1, T) * (int(first[-1]) / T)).tolist()
         bounds = [0, *marks, n]
-        return list(zip(bounds[:-1], bounds[1:], strict=True))
+        return list(itertools.pairwise(bounds))
 
     def _empty_buffers(self, n: int) -> tuple[pairs.Edges, list[Any]]:
         """Return edges and the state of the layers, without values, wide enough for each model."""
@@ -241,18 +241,24 @@ class Engine:
 
 def first_pass(atoms: Any, weights: Weights, grid: Floats, state: Any, out: Any) -> None:
     """Add pair terms and the energy of layer 1."""
-    pairs.pair_terms(*atoms, grid, WALL_EV, weights.zbl, weights.zbl_weights, out)
-    kernels.first_layer(*atoms, weights.layers[0], weights.tail, grid, state, out[0], weights.sizes)
+    lo, hi, species, edges = atoms
+    layer, tail, sizes = weights.layers[0], weights.tail, weights.sizes
+    pairs.pair_terms(lo, hi, species, edges, grid, WALL_EV, weights.zbl, weights.zbl_weights, out)
+    kernels.first_layer(lo, hi, species, edges, layer, tail, grid, state, out[0], sizes)
 
 
 def second_pass(atoms: Any, weights: Weights, grid: Floats, state: Any, out: Any) -> None:
     """Add the energy and the gradient of layer 2."""
-    kernels.second_layer(*atoms, weights.layers[1], weights.tail, grid, state, out, weights.sizes)
+    lo, hi, species, edges = atoms
+    layer, tail, sizes = weights.layers[1], weights.tail, weights.sizes
+    kernels.second_layer(lo, hi, species, edges, layer, tail, grid, state, out, sizes)
 
 
 def third_pass(atoms: Any, weights: Weights, grid: Floats, state: Any, out: Any) -> None:
     """Add the gradient of layer 1."""
-    kernels.first_layer_gradient(*atoms, weights.layers[0], weights.tail, grid, state, out, weights.sizes)
+    lo, hi, species, edges = atoms
+    layer, tail, sizes = weights.layers[0], weights.tail, weights.sizes
+    kernels.first_layer_gradient(lo, hi, species, edges, layer, tail, grid, state, out, sizes)
 
 
 def check_committee(models: Sequence[MergedModel]) -> None:

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import mace  # noqa: F401  before e3nn: it makes e3nn's constants loadable
 import numpy as np
 import torch
+from ase import Atoms
 from e3nn import o3
 from numpy.typing import NDArray
 
 from mlsim.errors import DataError
 from mlsim.potential.engine.merged import ZBL, MergedLayer, MergedModel, NotCompilable
 
-__all__ = ["load_model", "merge", "reference_calculator"]
+__all__ = ["load_model", "merge", "reference_results"]
 
 Floats = NDArray[np.float64]
 
-INTERACTIONS = {"RealAgnosticInteractionBlock", "RealAgnosticResidualInteractionBlock"}
+INTERACTIONS = ("RealAgnosticInteractionBlock", "RealAgnosticResidualInteractionBlock")
+READOUTS = ("LinearReadoutBlock", "NonLinearReadoutBlock")
 EXACT = 1e-6  # relative; buffers of a float32 model carry rounding of this order
 
 
@@ -48,11 +51,21 @@ def load_model(path: Path) -> Any:
     return model
 
 
-def reference_calculator(model: Any) -> Any:
-    """Return ASE's calculator of the model in float64 on the CPU."""
+def reference_results(model: Any, frames: Sequence[Atoms]) -> list[dict[str, Any]]:
+    """Return energy (eV), forces (eV/Å) and stress (eV/Å3) of each frame in float64 on the CPU."""
     from mace.calculators import MACECalculator
 
-    return MACECalculator(models=[copy.deepcopy(model).double()], device="cpu", default_dtype="float64")
+    before = torch.get_default_dtype()
+    exact = copy.deepcopy(model).to(device="cpu", dtype=torch.float64)
+    try:
+        calculator = MACECalculator(models=[exact], device="cpu", default_dtype="float64")
+        results = []
+        for frame in frames:
+            calculator.calculate(frame.copy(), ["energy", "forces", "stress"])
+            results.append(dict(calculator.results))
+    finally:
+        torch.set_default_dtype(before)  # MACECalculator changes it
+    return results
 
 
 def merge(model: Any, *, table_start_A: float = 0.3, intervals: int = 512) -> MergedModel:
@@ -91,26 +104,30 @@ def check_kind(model: Any) -> None:
         raise NotCompilable("model has embeddings beside the elements (charge, spin, ...), expected elements only")
     if len(model.interactions) > 2:
         raise NotCompilable(f"model has {len(model.interactions)} layers, expected 1 or 2")
-    for block in model.interactions:
-        name = type(block).__name__
-        if name not in INTERACTIONS:
-            raise NotCompilable(f"interaction {name}, expected one of {', '.join(sorted(INTERACTIONS))}")
-    for part in (*model.interactions, *model.products):
+    for interaction, prod in zip(model.interactions, model.products, strict=True):
+        check_layer(interaction, prod)
+    readouts = [type(block).__name__ for block in model.readouts]
+    if any(name not in READOUTS for name in readouts) or "NonLinearReadoutBlock" in readouts[:-1]:
+        raise NotCompilable(f"readouts {', '.join(readouts)}, expected linear ones and {READOUTS[1]} in the end")
+    if hasattr(model, "pair_repulsion") and type(model.pair_repulsion_fn).__name__ != "ZBLBasis":
+        raise NotCompilable(f"pair repulsion {type(model.pair_repulsion_fn).__name__}, expected ZBLBasis")
+
+
+def check_layer(interaction: Any, prod: Any) -> None:
+    """Raise NotCompilable unless the layer is of a known kind."""
+    name = type(interaction).__name__
+    if name not in INTERACTIONS:
+        raise NotCompilable(f"interaction {name}, expected {' or '.join(INTERACTIONS)}")
+    for part in (interaction, prod):
         config = getattr(part, "cueq_config", None)
         if config is not None and config.enabled:
             raise NotCompilable("model in cuEquivariance's form, expected e3nn's; convert it with mace_cueq_to_e3nn")
-    for block in model.interactions:
-        for irreps in (o3.Irreps(block.node_feats_irreps), o3.Irreps(block.hidden_irreps)):
-            if any(ir.l != 0 or ir.p != 1 for _, ir in irreps) or len(irreps) != 1:
-                raise NotCompilable(f"hidden features {irreps}, expected scalars only (k x 0e)")
-    readouts = [type(block).__name__ for block in model.readouts]
-    if any(name != "LinearReadoutBlock" for name in readouts[:-1]) or readouts[-1] not in (
-        "LinearReadoutBlock",
-        "NonLinearReadoutBlock",
-    ):
-        raise NotCompilable(f"readouts {', '.join(readouts)}, expected LinearReadoutBlock and NonLinearReadoutBlock")
-    if hasattr(model, "pair_repulsion") and type(model.pair_repulsion_fn).__name__ != "ZBLBasis":
-        raise NotCompilable(f"pair repulsion {type(model.pair_repulsion_fn).__name__}, expected ZBLBasis")
+    l_max = o3.Irreps(interaction.target_irreps).lmax
+    if not 1 <= l_max <= 3:
+        raise NotCompilable(f"messages up to l = {l_max}, expected l_max from 1 to 3")
+    for irreps in (o3.Irreps(interaction.node_feats_irreps), o3.Irreps(interaction.hidden_irreps)):
+        if len(irreps) != 1 or any(ir.l != 0 or ir.p != 1 for _, ir in irreps):
+            raise NotCompilable(f"hidden features {irreps}, expected scalars only (k x 0e)")
 
 
 def merged(model: Any, table_start_A: float, intervals: int) -> MergedModel:
@@ -182,7 +199,8 @@ def linear_readout(readout: Any) -> bool:
 def skip(interaction: Any, prod: Any, features: torch.Tensor, one: torch.Tensor) -> torch.Tensor:
     """Return what passes a layer beside the message; zero for interactions that are not residual."""
     if "Residual" in type(interaction).__name__ and prod.use_sc:
-        return interaction.skip_tp(features, one)
+        passed: torch.Tensor = interaction.skip_tp(features, one)
+        return passed
     return torch.zeros((len(features), prod.linear.irreps_out.dim), dtype=torch.float64)
 
 
@@ -267,14 +285,17 @@ def path_factors(interaction: Any, n_l: int, channels: int) -> Floats:
     loop = torch.arange(3).expand(2, 3)
     got = array(conv(x, Y, w, loop) if hasattr(interaction, "conv_fusion") else conv(x, Y, w))
     factors, start = np.zeros(n_l), 0
-    for l in range(n_l):
-        size = channels * (2 * l + 1)
+    for ell in range(n_l):
+        size = channels * (2 * ell + 1)
         plain = np.einsum(
-            "ec,em,ec->ecm", array(x), array(Y)[:, l * l : (l + 1) ** 2], array(w)[:, l * channels : (l + 1) * channels]
+            "ec,em,ec->ecm",
+            array(x),
+            array(Y)[:, ell * ell : (ell + 1) ** 2],
+            array(w)[:, ell * channels : (ell + 1) * channels],
         ).reshape(3, -1)
         block = got[:, start : start + size]
-        factors[l] = block[0, 0] / plain[0, 0]
-        if not close(block, plain * factors[l]):
+        factors[ell] = block[0, 0] / plain[0, 0]
+        if not close(block, plain * factors[ell]):
             raise NotCompilable("convolution is not channel by channel, expected messages of scalars")
         start += size
     return factors
@@ -296,23 +317,25 @@ def mixing(interaction: Any, n_l: int, channels: int, n_elements: int) -> Floats
             return array(interaction.reshape(y))  # (batch, channel, lm)
 
         start = 0
-        for l in range(n_l):
+        for ell in range(n_l):
             probe = torch.zeros(channels, total, dtype=torch.float64)
             for c in range(channels):
-                probe[c, start + c * (2 * l + 1)] = 1
-            result[s, l] = through(probe)[:, :, l * l]
-            start += channels * (2 * l + 1)
+                probe[c, start + c * (2 * ell + 1)] = 1
+            result[s, ell] = through(probe)[:, :, ell * ell]
+            start += channels * (2 * ell + 1)
         blocks, start, expected = array(x), 0, np.zeros((1, channels, n_l**2))
-        for l in range(n_l):
-            block = blocks[0, start : start + channels * (2 * l + 1)].reshape(channels, 2 * l + 1)
-            expected[0, :, l * l : (l + 1) ** 2] = result[s, l].T @ block
-            start += channels * (2 * l + 1)
+        for ell in range(n_l):
+            block = blocks[0, start : start + channels * (2 * ell + 1)].reshape(channels, 2 * ell + 1)
+            expected[0, :, ell * ell : (ell + 1) ** 2] = result[s, ell].T @ block
+            start += channels * (2 * ell + 1)
         if not close(through(x), expected):
             raise NotCompilable("channels do not mix separately for each l")
     return result
 
 
-def product_weights(prod: Any, n_l: int, channels: int, n_elements: int) -> tuple[Floats, ...]:
+def product_weights(
+    prod: Any, n_l: int, channels: int, n_elements: int
+) -> tuple[Floats, Floats, Floats, NDArray[np.int64], Floats]:
     """Return linear, square and cubic weights of the symmetric contraction, monomials and factors of the cubic ones."""
     contractions = prod.symmetric_contractions.contractions
     if len(contractions) != 1:
@@ -332,11 +355,12 @@ def product_weights(prod: Any, n_l: int, channels: int, n_elements: int) -> tupl
         if degree == 1:
             linear[:] = split(invariants, used, [[(0,)]])[0]
         elif degree == 2:
-            rows = [[(lm, lm) for lm in range(l * l, (l + 1) ** 2)] for l in range(n_l)]
+            rows = [[(lm, lm) for lm in range(ell * ell, (ell + 1) ** 2)] for ell in range(n_l)]
             square[:] = np.stack(split(invariants, used, rows), axis=1)
         else:
             cubic = used
-            terms = np.array([(p, *key) for p, poly in enumerate(invariants) for key in poly], np.int64).reshape(-1, 4)
+            terms = np.array([(p, *key) for p, poly in enumerate(invariants) for key in poly], np.int64)
+            terms = terms.reshape(-1, 4)
             factors = np.array([value for poly in invariants for value in poly.values()])
     return linear, square, cubic, terms, factors
 
@@ -352,7 +376,7 @@ def polynomial_basis(U: Floats, n_l: int, degree: int) -> tuple[list[Polynomial]
     """
     if U.shape[:-1] != (n_l**2,) * degree:
         raise NotCompilable(f"contraction tensor of shape {U.shape}, expected {(n_l**2,) * degree} and paths")
-    degree_of = [l for l in range(n_l) for _ in range(2 * l + 1)]
+    degree_of = [ell for ell in range(n_l) for _ in range(2 * ell + 1)]
     groups: dict[tuple[int, ...], dict[tuple[int, ...], Floats]] = {}
     for key in itertools.combinations_with_replacement(range(n_l**2), degree):
         column = sum((U[order] for order in set(itertools.permutations(key))), np.zeros(U.shape[-1]))
@@ -370,7 +394,7 @@ def polynomial_basis(U: Floats, n_l: int, degree: int) -> tuple[list[Polynomial]
     return invariants, np.array(shares).reshape(-1, U.shape[-1])
 
 
-def split(invariants: list[Polynomial], used: Floats, rows: list[list[tuple[int, ...]]]) -> list[Floats]:
+def split(invariants: list[Polynomial], used: Floats, rows: Sequence[Sequence[tuple[int, ...]]]) -> list[Floats]:
     """Return the weights (element, channel) of the polynomials sum over `rows[n]`; refuse any other polynomial."""
     result = [np.zeros((used.shape[0], used.shape[2])) for _ in rows]
     for p, polynomial in enumerate(invariants):

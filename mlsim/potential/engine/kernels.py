@@ -29,7 +29,7 @@ __all__ = ["Layer", "Tail", "first_layer", "first_layer_gradient", "second_layer
 
 S3, S5, S7, S15, S105, S21_8, S35_8 = (float(np.sqrt(x)) for x in (3, 5, 7, 15, 105, 21 / 8, 35 / 8))
 
-# rows of what is known per edge: Hermite weights of value (0 to 3) and slope (4 to 7), n, harmonics, gradients for l = 3
+# rows of what is known per edge: Hermite weights of value (0 to 3) and slope (4 to 7), n, harmonics, gradients of l = 3
 AXES, HARMONICS, GRADIENTS, ROWS = 8, 11, 26, 47
 
 
@@ -160,74 +160,50 @@ def prepare_degree3(S: Any, e: Any, x: Any, y: Any, z: Any, w: Any) -> None:
 
 
 @compiled
+def radial(table: Any, at: Any, D: Any, S: Any, e: Any, w: Any) -> Any:
+    """Return R of one l and some channels; a row of the table has 2 D numbers, the rows of r are next to each other."""
+    cap = S.shape[1]
+    low = splat(S, e, w) * load(table, at, w) + splat(S, cap + e, w) * load(table, at + D, w)
+    return (
+        low
+        + splat(S, 2 * cap + e, w) * load(table, at + 2 * D, w)
+        + splat(S, 3 * cap + e, w) * load(table, at + 3 * D, w)
+    )
+
+
+@compiled
+def radial_slope(table: Any, at: Any, D: Any, S: Any, e: Any, w: Any) -> Any:
+    """Return dR/dr of one l and some channels."""
+    cap = S.shape[1]
+    rise = splat(S, 6 * cap + e, w) * (load(table, at + 2 * D, w) - load(table, at, w))
+    return (
+        rise + splat(S, 5 * cap + e, w) * load(table, at + D, w) + splat(S, 7 * cap + e, w) * load(table, at + 3 * D, w)
+    )
+
+
+@compiled
 def message(A: Any, n: Any, places: Any, S: Any, table: Any, senders: Any, channels: Any, n_l: Any, w: Any) -> None:
     """Write A of one atom from n prepared edges; places[1] is the row of `senders`."""
     C, cap = len(channels), S.shape[1]
     D = C * len(n_l)
     for c in range(0, C, len(w)):
-        a0, a1, a2, a3 = zero(A, w), zero(A, w), zero(A, w), zero(A, w)
-        a4, a5, a6, a7, a8 = zero(A, w), zero(A, w), zero(A, w), zero(A, w), zero(A, w)
-        a9, a10, a11, a12, a13, a14, a15 = (
-            zero(A, w),
-            zero(A, w),
-            zero(A, w),
-            zero(A, w),
-            zero(A, w),
-            zero(A, w),
-            zero(A, w),
-        )
+        a0, a1, a2, a3, a4 = zero(A, w), zero(A, w), zero(A, w), zero(A, w), zero(A, w)
+        a5, a6, a7, a8 = zero(A, w), zero(A, w), zero(A, w), zero(A, w)
         for e in range(n):
             t, k = places[0, e] * (2 * D) + c, HARMONICS * cap + e
             h = load(senders, places[1, e] * C + c, w)
-            v, d, V, G = splat(S, e, w), splat(S, cap + e, w), splat(S, 2 * cap + e, w), splat(S, 3 * cap + e, w)
-            r = (
-                v * load(table, t, w)
-                + d * load(table, t + D, w)
-                + V * load(table, t + 2 * D, w)
-                + G * load(table, t + 3 * D, w)
-            )
-            a0 = a0 + r * h
-            t += C
-            r = (
-                v * load(table, t, w)
-                + d * load(table, t + D, w)
-                + V * load(table, t + 2 * D, w)
-                + G * load(table, t + 3 * D, w)
-            )
-            r = r * h
+            a0 = a0 + radial(table, t, D, S, e, w) * h
+            r = radial(table, t + C, D, S, e, w) * h
             a1 = a1 + splat(S, k, w) * r
             a2 = a2 + splat(S, k + cap, w) * r
             a3 = a3 + splat(S, k + 2 * cap, w) * r
             if len(n_l) > 2:
-                t += C
-                r = (
-                    v * load(table, t, w)
-                    + d * load(table, t + D, w)
-                    + V * load(table, t + 2 * D, w)
-                    + G * load(table, t + 3 * D, w)
-                )
-                r = r * h
+                r = radial(table, t + 2 * C, D, S, e, w) * h
                 a4 = a4 + splat(S, k + 3 * cap, w) * r
                 a5 = a5 + splat(S, k + 4 * cap, w) * r
                 a6 = a6 + splat(S, k + 5 * cap, w) * r
                 a7 = a7 + splat(S, k + 6 * cap, w) * r
                 a8 = a8 + splat(S, k + 7 * cap, w) * r
-            if len(n_l) > 3:
-                t += C
-                r = (
-                    v * load(table, t, w)
-                    + d * load(table, t + D, w)
-                    + V * load(table, t + 2 * D, w)
-                    + G * load(table, t + 3 * D, w)
-                )
-                r = r * h
-                a9 = a9 + splat(S, k + 8 * cap, w) * r
-                a10 = a10 + splat(S, k + 9 * cap, w) * r
-                a11 = a11 + splat(S, k + 10 * cap, w) * r
-                a12 = a12 + splat(S, k + 11 * cap, w) * r
-                a13 = a13 + splat(S, k + 12 * cap, w) * r
-                a14 = a14 + splat(S, k + 13 * cap, w) * r
-                a15 = a15 + splat(S, k + 14 * cap, w) * r
         store(A, c, a0)
         store(A, C + c, a1)
         store(A, 2 * C + c, a2)
@@ -238,14 +214,36 @@ def message(A: Any, n: Any, places: Any, S: Any, table: Any, senders: Any, chann
             store(A, 6 * C + c, a6)
             store(A, 7 * C + c, a7)
             store(A, 8 * C + c, a8)
-        if len(n_l) > 3:
-            store(A, 9 * C + c, a9)
-            store(A, 10 * C + c, a10)
-            store(A, 11 * C + c, a11)
-            store(A, 12 * C + c, a12)
-            store(A, 13 * C + c, a13)
-            store(A, 14 * C + c, a14)
-            store(A, 15 * C + c, a15)
+    if len(n_l) > 3:
+        message_degree3(A, n, places, S, table, senders, channels, w)
+
+
+@compiled
+def message_degree3(A: Any, n: Any, places: Any, S: Any, table: Any, senders: Any, channels: Any, w: Any) -> None:
+    """Write the rows of A with l = 3."""
+    C, cap = len(channels), S.shape[1]
+    D = 4 * C
+    for c in range(0, C, len(w)):
+        a0, a1, a2, a3 = zero(A, w), zero(A, w), zero(A, w), zero(A, w)
+        a4, a5, a6 = zero(A, w), zero(A, w), zero(A, w)
+        for e in range(n):
+            k = (HARMONICS + 8) * cap + e
+            h = load(senders, places[1, e] * C + c, w)
+            r = radial(table, places[0, e] * (2 * D) + 3 * C + c, D, S, e, w) * h
+            a0 = a0 + splat(S, k, w) * r
+            a1 = a1 + splat(S, k + cap, w) * r
+            a2 = a2 + splat(S, k + 2 * cap, w) * r
+            a3 = a3 + splat(S, k + 3 * cap, w) * r
+            a4 = a4 + splat(S, k + 4 * cap, w) * r
+            a5 = a5 + splat(S, k + 5 * cap, w) * r
+            a6 = a6 + splat(S, k + 6 * cap, w) * r
+        store(A, 9 * C + c, a0)
+        store(A, 10 * C + c, a1)
+        store(A, 11 * C + c, a2)
+        store(A, 12 * C + c, a3)
+        store(A, 13 * C + c, a4)
+        store(A, 14 * C + c, a5)
+        store(A, 15 * C + c, a6)
 
 
 @compiled
@@ -261,101 +259,74 @@ def message_gradient(
     channels: Any,
     n_l: Any,
     w: Any,
-    sends: Any,
 ) -> None:
-    """Write g[e], d energy / d (n, r) of each edge, from A = d energy / d A; add to d_senders if `sends` is not empty.
+    """Write g[e], d energy / d (n, r) of each edge, from A = d energy / d A; add to d_senders if that has rows.
 
-    The gradient by n is that of the homogeneous polynomials r^l Y_lm; by Euler's theorem sum_m Y_lm A_lm is
-    n . gradient / l.
+    The gradient by n is that of the polynomials r^l Y_lm, homogeneous of degree l: sum_m Y_lm A_lm is n . gradient / l.
     """
     real, C, cap = A.dtype.type, len(channels), S.shape[1]
-    D = C * len(n_l)
-    four = (0, 0, 0, 0)
+    D, four, sends = C * len(n_l), (0, 0, 0, 0), len(d_senders) > 0
     for e in range(n):
         store(g, 4 * e, zero(g, four))
     for c in range(0, C, len(w)):
         A0 = load(A, c, w)
         A1, A2, A3 = load(A, C + c, w) * real(S3), load(A, 2 * C + c, w) * real(S3), load(A, 3 * C + c, w) * real(S3)
+        Txx, Tyy, Tzz, Txy, Txz, Tyz = zero(A, w), zero(A, w), zero(A, w), zero(A, w), zero(A, w), zero(A, w)
         if len(n_l) > 2:
             # l = 2 is a symmetric traceless matrix T: sum_m Y_2m A_2m = n T n / 2
-            Txz, Txy, Tyz = (
-                load(A, 4 * C + c, w) * real(S15),
-                load(A, 5 * C + c, w) * real(S15),
-                load(A, 7 * C + c, w) * real(S15),
-            )
-            Tyy, Tzz = load(A, 6 * C + c, w) * real(S5), load(A, 8 * C + c, w) * real(S15)
-            Txx = zero(A, w) - Tzz - Tyy
-            Tzz = Tzz - Tyy
-            Tyy = Tyy + Tyy
+            Txz, Txy = load(A, 4 * C + c, w) * real(S15), load(A, 5 * C + c, w) * real(S15)
+            Tyz, Tyy = load(A, 7 * C + c, w) * real(S15), load(A, 6 * C + c, w) * real(S5)
+            Tzz = load(A, 8 * C + c, w) * real(S15)
+            Txx, Tzz, Tyy = Txx - Tzz - Tyy, Tzz - Tyy, Tyy + Tyy
         for e in range(n):
-            t, at = places[0, e] * (2 * D) + c, places[1, e] * C + c
-            h = load(senders, at, w)
-            v, d, V, G = splat(S, e, w), splat(S, cap + e, w), splat(S, 2 * cap + e, w), splat(S, 3 * cap + e, w)
-            p, q, P = splat(S, 4 * cap + e, w), splat(S, 5 * cap + e, w), splat(S, 7 * cap + e, w)
-            x, y, z = splat(S, AXES * cap + e, w), splat(S, (AXES + 1) * cap + e, w), splat(S, (AXES + 2) * cap + e, w)
-            a, b, a1, b1 = (
-                load(table, t, w),
-                load(table, t + D, w),
-                load(table, t + 2 * D, w),
-                load(table, t + 3 * D, w),
-            )
-            by_h = A0 * (v * a + d * b + V * a1 + G * b1)
-            by_r = A0 * (p * (a - a1) + q * b + P * b1)
-            t += C
-            a, b, a1, b1 = (
-                load(table, t, w),
-                load(table, t + D, w),
-                load(table, t + 2 * D, w),
-                load(table, t + 3 * D, w),
-            )
-            r = v * a + d * b + V * a1 + G * b1
-            s = x * A1 + y * A2 + z * A3
+            t, at, k = places[0, e] * (2 * D) + c, places[1, e] * C + c, AXES * cap + e
+            h, x, y, z = load(senders, at, w), splat(S, k, w), splat(S, k + cap, w), splat(S, k + 2 * cap, w)
+            by_h = A0 * radial(table, t, D, S, e, w)
+            by_r = A0 * radial_slope(table, t, D, S, e, w)
+            r, s = radial(table, t + C, D, S, e, w), x * A1 + y * A2 + z * A3
             by_h = by_h + r * s
-            by_r = by_r + (p * (a - a1) + q * b + P * b1) * s
+            by_r = by_r + radial_slope(table, t + C, D, S, e, w) * s
             gx, gy, gz = r * A1, r * A2, r * A3
             if len(n_l) > 2:
-                t += C
-                a, b, a1, b1 = (
-                    load(table, t, w),
-                    load(table, t + D, w),
-                    load(table, t + 2 * D, w),
-                    load(table, t + 3 * D, w),
-                )
-                r = v * a + d * b + V * a1 + G * b1
+                r = radial(table, t + 2 * C, D, S, e, w)
                 dx = x * Txx + y * Txy + z * Txz
                 dy = x * Txy + y * Tyy + z * Tyz
                 dz = x * Txz + y * Tyz + z * Tzz
                 s = (x * dx + y * dy + z * dz) * real(0.5)
                 by_h = by_h + r * s
-                by_r = by_r + (p * (a - a1) + q * b + P * b1) * s
-                gx = gx + r * dx
-                gy = gy + r * dy
-                gz = gz + r * dz
-            if len(n_l) > 3:
-                t += C
-                k = GRADIENTS * cap + e
-                dx, dy, dz = zero(A, w), zero(A, w), zero(A, w)
-                for m in range(7):
-                    T = load(A, (9 + m) * C + c, w)
-                    dx = dx + splat(S, k + m * cap, w) * T
-                    dy = dy + splat(S, k + (m + 7) * cap, w) * T
-                    dz = dz + splat(S, k + (m + 14) * cap, w) * T
-                a, b, a1, b1 = (
-                    load(table, t, w),
-                    load(table, t + D, w),
-                    load(table, t + 2 * D, w),
-                    load(table, t + 3 * D, w),
-                )
-                r = v * a + d * b + V * a1 + G * b1
-                s = (x * dx + y * dy + z * dz) * real(1.0 / 3.0)
-                by_h = by_h + r * s
-                by_r = by_r + (p * (a - a1) + q * b + P * b1) * s
-                gx = gx + r * dx
-                gy = gy + r * dy
-                gz = gz + r * dz
+                by_r = by_r + radial_slope(table, t + 2 * C, D, S, e, w) * s
+                gx, gy, gz = gx + r * dx, gy + r * dy, gz + r * dz
             store(g, 4 * e, load(g, 4 * e, four) + sum4(gx * h, gy * h, gz * h, by_r * h))
-            if len(sends) > 0:
+            if sends:
                 store(d_senders, at, load(d_senders, at, w) + by_h)
+    if len(n_l) > 3:
+        message_gradient_degree3(g, A, n, places, S, table, senders, d_senders, channels, w)
+
+
+@compiled
+def message_gradient_degree3(
+    g: Any, A: Any, n: Any, places: Any, S: Any, table: Any, senders: Any, d_senders: Any, channels: Any, w: Any
+) -> None:
+    """Add the share of l = 3 to what `message_gradient` writes."""
+    real, C, cap = A.dtype.type, len(channels), S.shape[1]
+    D, four, sends = 4 * C, (0, 0, 0, 0), len(d_senders) > 0
+    for c in range(0, C, len(w)):
+        for e in range(n):
+            t, at, k = places[0, e] * (2 * D) + 3 * C + c, places[1, e] * C + c, AXES * cap + e
+            h, x, y, z = load(senders, at, w), splat(S, k, w), splat(S, k + cap, w), splat(S, k + 2 * cap, w)
+            k = GRADIENTS * cap + e
+            dx, dy, dz = zero(A, w), zero(A, w), zero(A, w)
+            for m in range(7):
+                T = load(A, (9 + m) * C + c, w)
+                dx = dx + splat(S, k + m * cap, w) * T
+                dy = dy + splat(S, k + (m + 7) * cap, w) * T
+                dz = dz + splat(S, k + (m + 14) * cap, w) * T
+            r, s = radial(table, t, D, S, e, w), (x * dx + y * dy + z * dz) * real(1.0 / 3.0)
+            rh = r * h
+            by_r = radial_slope(table, t, D, S, e, w) * s * h
+            store(g, 4 * e, load(g, 4 * e, four) + sum4(rh * dx, rh * dy, rh * dz, by_r))
+            if sends:
+                store(d_senders, at, load(d_senders, at, w) + r * s)
 
 
 @compiled
@@ -418,10 +389,10 @@ def mixed(A: Any, M: Any, M_at: Any, out: Any, out_at: Any, channels: Any, n_l: 
     """out_lm = A_lm @ M_l for every (l, m)."""
     C = len(channels)
     for k in range(0, C, len(w)):
-        for l in range(len(n_l)):
-            matrix, row = M_at + l * C * C + k, l * l * C
+        for ell in range(len(n_l)):
+            matrix, row = M_at + ell * C * C + k, ell * ell * C
             a, b, c, d = zero(A, w), zero(A, w), zero(A, w), zero(A, w)
-            if l == 0:
+            if ell == 0:
                 for i in range(0, C, 4):
                     a = a + splat(A, i, w) * load(M, matrix + i * C, w)
                     b = b + splat(A, i + 1, w) * load(M, matrix + (i + 1) * C, w)
@@ -436,20 +407,20 @@ def mixed(A: Any, M: Any, M_at: Any, out: Any, out_at: Any, channels: Any, n_l: 
                     a = a + splat(A, row + i, w) * m
                     b = b + splat(A, row + C + i, w) * m
                     c = c + splat(A, row + 2 * C + i, w) * m
-                    if l > 1:
+                    if ell > 1:
                         d = d + splat(A, row + 3 * C + i, w) * m
                         e = e + splat(A, row + 4 * C + i, w) * m
-                    if l > 2:
+                    if ell > 2:
                         f = f + splat(A, row + 5 * C + i, w) * m
                         g = g + splat(A, row + 6 * C + i, w) * m
                 at = out_at + row + k
                 store(out, at, a)
                 store(out, at + C, b)
                 store(out, at + 2 * C, c)
-                if l > 1:
+                if ell > 1:
                     store(out, at + 3 * C, d)
                     store(out, at + 4 * C, e)
-                if l > 2:
+                if ell > 2:
                     store(out, at + 5 * C, f)
                     store(out, at + 6 * C, g)
 
@@ -461,13 +432,13 @@ def product(A: Any, A_at: Any, s: Any, layer: Any, out: Any, channels: Any, n_l:
     for c in range(0, C, len(w)):
         at = A_at + c
         b = load(layer.linear, s * C + c, w) * load(A, at, w)
-        for l in range(L):
-            a = load(A, at + l * l * C, w)
+        for ell in range(L):
+            a = load(A, at + ell * ell * C, w)
             total = a * a
-            for m in range(l * l + 1, (l + 1) * (l + 1)):
+            for m in range(ell * ell + 1, (ell + 1) * (ell + 1)):
                 a = load(A, at + m * C, w)
                 total = total + a * a
-            b = b + load(layer.square, (s * L + l) * C + c, w) * total
+            b = b + load(layer.square, (s * L + ell) * C + c, w) * total
         for t in range(len(layer.factors)):
             weight = load(layer.cubic, (s * layer.cubic.shape[1] + layer.terms[t, 0]) * C + c, w) * splat(
                 layer.factors, t, w
@@ -483,9 +454,9 @@ def product_gradient(dB: Any, A: Any, A_at: Any, s: Any, layer: Any, out: Any, c
     C, L, two = len(channels), len(n_l), A.dtype.type(2)
     for c in range(0, C, len(w)):
         at, d = A_at + c, load(dB, c, w)
-        for l in range(L):
-            q = load(layer.square, (s * L + l) * C + c, w) * d * two
-            for m in range(l * l, (l + 1) * (l + 1)):
+        for ell in range(L):
+            q = load(layer.square, (s * L + ell) * C + c, w) * d * two
+            for m in range(ell * ell, (ell + 1) * (ell + 1)):
                 store(out, m * C + c, q * load(A, at + m * C, w))
         store(out, c, load(out, c, w) + d * load(layer.linear, s * C + c, w))
         for t in range(len(layer.factors)):
@@ -512,7 +483,7 @@ def by_element(n: Any, species: Any, places: Any) -> None:
 def first_layer(
     lo: Any, hi: Any, species: Any, edges: Any, layer: Any, tail: Any, grid: Any, state: Any, energies: Any, sizes: Any
 ) -> None:
-    """Evaluate layer 1: `state` = (mixed messages, features for layer 2, their gradient, readout input); add energies."""
+    """Evaluate layer 1 and add its energies; `state` = (mixed messages, features sent, their gradient, readout input)."""
     kept, sent, _, hidden = state
     channels, n_l, readout, w = sizes
     C, H, M, real = len(channels), len(readout), len(n_l) * len(n_l), kept.dtype.type
@@ -542,9 +513,10 @@ def first_layer(
 @compiled
 def room(lo: Any, hi: Any, edges: Any, w: Any) -> Any:
     """Return the largest number of edges of an atom, filled up to whole vectors."""
-    most = 0
+    most = np.int64(0)
     for i in range(lo, hi):
-        most = max(most, np.int64(edges.count[i]))
+        if edges.count[i] > most:
+            most = np.int64(edges.count[i])
     return (most // len(w) + 1) * len(w)
 
 
@@ -588,7 +560,7 @@ def second_layer(
         times(hidden, i * H, tail.hidden2_back, 0, B, 0, readout, channels, w)
         product_gradient(B, T, 0, s, layer, A, channels, n_l, w)
         mixed(A, layer.mix_back, matrix, T, 0, channels, n_l, w)
-        message_gradient(g, T, n, places, S, layer.table, sent, d_sent, channels, n_l, w, (0,))
+        message_gradient(g, T, n, places, S, layer.table, sent, d_sent, channels, n_l, w)
         add_forces(i, g, edges, grid[0], 1.0 / grid[1], forces, virial)
 
 
@@ -616,5 +588,5 @@ def first_layer_gradient(
         mixed(A, layer.mix_back, (s % len(layer.mix)) * len(n_l) * C * C, T, 0, channels, n_l, w)
         prepare(i, species, edges, layer.pair, real(grid[1]), places, S, n_l, w)
         by_element(n, species, places)
-        message_gradient(g, T, n, places, S, layer.table, tail.sender, d_sent, channels, n_l, w, ())
+        message_gradient(g, T, n, places, S, layer.table, tail.sender, d_sent[:0], channels, n_l, w)
         add_forces(i, g, edges, grid[0], 1.0 / grid[1], forces, virial)

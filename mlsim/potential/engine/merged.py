@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import zipfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsim.atomic import atomic_path
 from mlsim.errors import DataError
 
 __all__ = [
     "FORMAT",
     "VERSION",
+    "ZBL",
     "MergedLayer",
     "MergedModel",
     "NotCompilable",
-    "ZBL",
     "file_sha256",
     "read_merged",
     "write_merged",
@@ -174,9 +173,6 @@ def write_merged(path: str | Path, model: MergedModel) -> None:
         arrays |= {f"layer{t}_{f.name}": getattr(layer, f.name) for f in fields(MergedLayer)}
     if model.zbl is not None:
         arrays |= {f"zbl_{name}": getattr(model.zbl, name) for name in ZBL_ARRAYS}
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -186,16 +182,12 @@ def write_merged(path: str | Path, model: MergedModel) -> None:
         "n_layers": len(model.layers),
         "gate": model.gate,
         "zbl_power": None if model.zbl is None else model.zbl.power,
-        "arrays_sha256": digest.hexdigest(),
+        "arrays_sha256": arrays_sha256(arrays),
         "provenance": model.provenance,
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            np.savez(stream, header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **arrays)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
 
 
 def read_merged(path: str | Path) -> MergedModel:
@@ -207,26 +199,24 @@ def read_merged(path: str | Path) -> MergedModel:
         If the file is none of ours, of another version, or its arrays are not the ones that were written.
     """
     path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file, expected one that `mlsim potential compile` wrote")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays.pop("header").tobytes())
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; write it with `mlsim potential compile`") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path}: not a compiled potential ({error}); write it with `mlsim potential compile`"
-        ) from None
-    if header.get("format") != FORMAT:
-        raise DataError(f"{path}: format {header.get('format')!r}, expected {FORMAT!r}")
-    if header["version"] != VERSION:
-        raise DataError(f"{path}: format version {header['version']}, expected {VERSION}; compile the model again")
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
-    if digest.hexdigest() != header["arrays_sha256"]:
-        raise DataError(f"{path}: arrays do not match their sha256, the file is damaged; compile the model again")
+        kind, version = header["format"], header["version"]
+    except Exception as error:  # numpy and zipfile raise whatever they like on foreign bytes
+        text = (str(error).splitlines() or [type(error).__name__])[0][:80]
+        raise DataError(f"{path}: not a compiled potential ({text}); write it with `mlsim potential compile`") from None
+    if kind != FORMAT:
+        raise DataError(f"{path}: format {kind!r}, expected {FORMAT!r}")
+    if version != VERSION:
+        raise DataError(f"{path}: format version {version}, expected {VERSION}; compile the model again")
+    if arrays_sha256(arrays) != header["arrays_sha256"]:
+        raise DataError(f"{path}: arrays do not have the sha256 of the header, the file is damaged; compile it again")
     power = header["zbl_power"]
+    zbl = None if power is None else ZBL(**{name: arrays[f"zbl_{name}"] for name in ZBL_ARRAYS}, power=power)
     return MergedModel(
         numbers=tuple(header["numbers"]),
         cutoff_A=header["cutoff_A"],
@@ -236,7 +226,15 @@ def read_merged(path: str | Path) -> MergedModel:
             for t in range(header["n_layers"])
         ),
         gate=header["gate"],
-        zbl=None if power is None else ZBL(**{name: arrays[f"zbl_{name}"] for name in ZBL_ARRAYS}, power=power),
+        zbl=zbl,
         provenance=header["provenance"],
         **{name: arrays[name] for name in ARRAYS},
     )
+
+
+def arrays_sha256(arrays: dict[str, NDArray[Any]]) -> str:
+    """Return the sha256 of names and values."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from vesin import NeighborList
 
 from mlsim.errors import DataError
+from mlsim.geometry import vesin_without_torch
 from mlsim.potential.engine.compiled import compiled
 
 __all__ = ["SHIFT_BITS", "Candidates"]
@@ -55,6 +55,7 @@ class Candidates:
         self.n_built = 0
         self._positions = np.zeros((0, 3))
         self._cell = np.zeros((3, 3))
+        self._shifts_cell = self._cell
         self._pbc: tuple[bool, ...] = ()
         self._lattice = np.zeros((0, 3))
 
@@ -76,26 +77,29 @@ class Candidates:
         furthest = float(np.sqrt(np.einsum("ij,ij->i", moved, moved).max(initial=0.0)))
         if (self.cutoff_A + self.skin_A) * shrunk - 2 * furthest < self.cutoff_A + MARGIN:
             return False
-        self.shifts = lattice_vectors(self._lattice, cell)
+        if not np.array_equal(cell, self._shifts_cell):
+            self.shifts, self._shifts_cell = lattice_vectors(self._lattice, cell), cell.copy()
         return True
 
     def find(self, positions: Floats, cell: Floats, pbc: NDArray[np.bool_]) -> None:
         """Make the list anew; directions that are not periodic need some cell vector too."""
         n = len(positions)
-        finder = NeighborList(cutoff=self.cutoff_A + self.skin_A, full_list=False, n_threads=self.threads)
+        reach = self.cutoff_A + self.skin_A
+        finder = vesin_without_torch().NeighborList(cutoff=reach, full_list=False, n_threads=self.threads)
         i, j, S = finder.compute(points=positions, box=cell, periodic=pbc, quantities="ijS")
         there, back, self._lattice = shift_codes(S)
         self.first = np.zeros(n + 1, np.int64)
         self.pairs = np.empty(2 * len(i), np.int64)
         sorted_pairs(i.astype(np.int64), j.astype(np.int64), there, back, self.first, self.pairs)
-        self.shifts = lattice_vectors(self._lattice, cell)
+        self.shifts, self._shifts_cell = lattice_vectors(self._lattice, cell), cell.copy()
         self._positions, self._cell, self._pbc = positions.copy(), cell.copy(), tuple(pbc)
         self.n_built += 1
 
 
 def lattice_vectors(lattice: Floats, cell: Floats) -> Floats:
     """Return lattice @ cell, each row by the same operations (BLAS may round rows of a larger product otherwise)."""
-    return lattice[:, :1] * cell[0] + lattice[:, 1:2] * cell[1] + lattice[:, 2:] * cell[2]
+    vectors: Floats = lattice[:, :1] * cell[0] + lattice[:, 1:2] * cell[1] + lattice[:, 2:] * cell[2]
+    return vectors
 
 
 def shift_codes(S: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:

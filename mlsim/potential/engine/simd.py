@@ -10,9 +10,9 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-import llvmlite.binding
+import llvmlite.binding  # type: ignore[import-untyped]
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
@@ -20,7 +20,9 @@ __all__ = ["best_width", "load", "positive_part", "splat", "store", "sum4", "zer
 
 
 def best_width() -> int:
-    """Return how many float32 lanes the widest registers of this processor hold, at least 8."""
+    """Return how many float32 lanes the widest registers hold that numba compiles for, at least 8."""
+    if config.CPU_NAME or config.CPU_FEATURES:  # the user chose another processor than this one
+        return 16 if "+avx512f" in (config.CPU_FEATURES or "") else 8
     return 16 if llvmlite.binding.get_host_cpu_features().get("avx512f", False) else 8
 
 
