@@ -83,7 +83,7 @@ def train(
 
     from mlsim.atomic import atomic_write_text
     from mlsim.errors import SettingsError
-    from mlsim.potential.dataset import labelled_chains, split_by_chain
+    from mlsim.potential.dataset import labelled_chains
     from mlsim.potential.recipe import read_recipe, round_model
     from mlsim.potential.train import train as train_round
     from mlsim.progress import PlainProgress
@@ -93,7 +93,7 @@ def train(
     start = round_model(dataset, chosen.start_from) if chosen.start_from else None
     if start is not None and not start.exists():
         raise SettingsError(f"round {chosen.name} starts from {start}, which is not there; train that round first")
-    split = split_by_chain(labelled_chains(dataset), validation=settings.validation, test=settings.test)
+    split = settings.split(labelled_chains(dataset))
     target = round_model(dataset, chosen.name)
     progress = PlainProgress(unit="epochs", interval_s=0)
     work = dataset / "work" / chosen.name
@@ -120,7 +120,7 @@ def evaluate(
     """Write the model card: errors by class on held-out chains, lattice constants, short range, its own melts."""
     from mlsim.atomic import atomic_write_text
     from mlsim.potential import describe, load
-    from mlsim.potential.dataset import labelled_chains, split_by_chain
+    from mlsim.potential.dataset import labelled_chains
     from mlsim.potential.evaluate import class_errors, lattice_constants, shortest_repulsion
     from mlsim.potential.label import teacher_lattice_constants
     from mlsim.potential.recipe import read_recipe
@@ -129,7 +129,7 @@ def evaluate(
 
     require_absent(out, force)
     settings, found, calculator = read_recipe(recipe), describe(model), load(model)
-    split = split_by_chain(labelled_chains(dataset), validation=settings.validation, test=settings.test)
+    split = settings.split(labelled_chains(dataset))
     say = PlainProgress()
     errors = {part: class_errors(calculator, getattr(split, part), say) for part in ("validation", "test")}
     teacher = teacher_lattice_constants(settings.teacher, teacher_python) if teacher_python else {}
@@ -185,14 +185,14 @@ def release(
     import json
 
     from mlsim.atomic import atomic_write_text
-    from mlsim.potential.dataset import labelled_chains, split_by_chain, write_packed
+    from mlsim.potential.dataset import labelled_chains, write_packed
     from mlsim.potential.recipe import read_recipe, round_model
     from mlsim.potential.release import dataset_list
     from mlsim.potential.release import release as release_model
 
     settings = read_recipe(recipe)
     chains = labelled_chains(dataset)
-    split = split_by_chain(chains, validation=settings.validation, test=settings.test)
+    split = settings.split(chains)
     model = round_model(dataset, settings.round(round_name).name)
     card = release_model(settings, model, out, about=about, frames=split.test[:: max(1, len(split.test) // 8)])
     atomic_write_text(out / "dataset.json", json.dumps(dataset_list(settings, chains), indent=1) + "\n")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -63,8 +64,17 @@ def write_packed(path: Path, chains: dict[str, list[Atoms]]) -> None:
             write(stream, frames, format="extxyz")
 
 
-def split_by_chain(chains: dict[str, list[Atoms]], *, validation: Sequence[str], test: Sequence[str]) -> Split:
+def split_by_chain(
+    chains: Mapping[str, list[Atoms]],
+    *,
+    validation: Sequence[str],
+    test: Sequence[str],
+    largest_force_eV_A: float = math.inf,
+) -> Split:
     """Split whole chains by shell-style patterns on their names; frames of one chain never part.
+
+    Frames with a force component beyond `largest_force_eV_A` are left out of every part: a teacher's labels are
+    artefacts there. Frames of kind core stay: their large forces are those of the ZBL repulsion.
 
     Raises
     ------
@@ -77,7 +87,7 @@ def split_by_chain(chains: dict[str, list[Atoms]], *, validation: Sequence[str],
     parts: dict[str, list[Atoms]] = {"train": [], "validation": [], "test": []}
     for name, frames in chains.items():
         part = "test" if _matches(name, test) else "validation" if _matches(name, validation) else "train"
-        parts[part].extend(frames)
+        parts[part].extend(frame for frame in frames if _credible(frame, largest_force_eV_A))
     if not parts["train"] or not parts["validation"]:
         raise DataError(f"split: {len(parts['train'])} training and {len(parts['validation'])} validation frames")
     return Split(*(tuple(parts[p]) for p in ("train", "validation", "test")))
@@ -98,6 +108,10 @@ def _frames_of(path: Path) -> list[Atoms]:
     except Exception as error:  # any reader fault means the same to the user
         raise DataError(f"{path}: cannot be read as extended XYZ ({type(error).__name__}: {error})") from error
     return list(frames)
+
+
+def _credible(frame: Atoms, largest_force_eV_A: float) -> bool:
+    return frame.info.get("kind") == "core" or float(np.abs(frame.get_forces()).max()) <= largest_force_eV_A
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

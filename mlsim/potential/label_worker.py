@@ -81,6 +81,52 @@ def whole_frames(path: Path) -> int:
     return kept
 
 
+def zbl(z1: int, z2: int, distance: float) -> tuple[float, float]:
+    """Return energy (eV) and its derivative (eV/Å) of the universal ZBL repulsion of two atoms at `distance` Å.
+
+    V = Z1 Z2 e²/(4 π ε0 r) φ(r/a), a = 0.46850 Å / (Z1^0.23 + Z2^0.23)
+    (J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in Solids, Pergamon 1985).
+    """
+    weights = np.array([0.18175, 0.50986, 0.28022, 0.02817])
+    decays = np.array([3.19980, 0.94229, 0.40290, 0.20162])
+    length = 0.46850 / (z1**0.23 + z2**0.23)
+    terms = weights * np.exp(-decays * distance / length)
+    charge = 14.399645 * z1 * z2
+    energy = charge / distance * terms.sum()
+    return energy, -energy / distance - charge / distance * (decays / length * terms).sum()
+
+
+def core_labelled(frame: Atoms, calculator: Any, description: str) -> Atoms:
+    """Return labels for a pair below the teacher's reach: teacher at the trusted distance, ZBL from there inwards.
+
+    With d0 the trusted distance, F0 the teacher's force along the bond there and V the ZBL energy, the pair has the
+    force F0 − V'(d) + V'(d0); its integral is added to the teacher's energy at d0; other forces are those at d0.
+    """
+    first, second = frame.info["shoved_atoms"]
+    trusted = float(frame.info["trusted_A"])
+    bond = frame.get_distance(first, second, mic=True, vector=True)
+    distance = float(np.linalg.norm(bond))
+    along = bond / distance
+    apart = frame.copy()
+    apart.positions[first] -= along * (trusted - distance) / 2
+    apart.positions[second] += along * (trusted - distance) / 2
+    result = labelled(apart, calculator, description)
+    energy, forces, stress = (result.calc.results[key] for key in ("energy", "forces", "stress"))
+    z1, z2 = frame.numbers[[first, second]]
+    (inner, inner_slope), (outer, outer_slope) = zbl(z1, z2, distance), zbl(z1, z2, trusted)
+    gain = outer_slope - inner_slope
+    forces[first] -= gain * along
+    forces[second] += gain * along
+    teacher_force = float((forces[second] - forces[first]) @ along / 2 - gain)
+    energy += inner - outer + (outer_slope + teacher_force) * (trusted - distance)
+    tensor = -gain * distance * np.outer(along, along) / frame.get_volume()
+    stress += tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    core = frame.copy()
+    core.info["teacher"] = description
+    core.calc = SinglePointCalculator(core, energy=float(energy), forces=forces, stress=stress)
+    return core
+
+
 def labelled(frame: Atoms, calculator: Any, description: str) -> Atoms:
     """Return a copy of a frame that carries energy, forces and stress; the frame's own info is kept."""
     atoms = frame.copy()
@@ -102,7 +148,8 @@ def label_file(source: Path, target: Path, calculator: Any, description: str, re
     with part.open("a") as stream:
         for index in range(done, len(frames)):
             frame = relaxed(frames[index], calculator) if relax else frames[index]
-            write(stream, labelled(frame, calculator, description), format="extxyz")
+            label = core_labelled if "trusted_A" in frame.info else labelled
+            write(stream, label(frame, calculator, description), format="extxyz")
             stream.flush()
             sys.stderr.write(f"{source.name}: {index + 1}/{len(frames)} frames\n")
             sys.stderr.flush()

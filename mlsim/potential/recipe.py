@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlsim.atomic import atomic_path
 from mlsim.errors import DataError, SettingsError, did_you_mean
-from mlsim.potential.sample import ChainGroup, ContactGroup, chain_frames, chain_names
+from mlsim.potential.dataset import Split, split_by_chain
+from mlsim.potential.sample import ChainGroup, ContactGroup, CoreGroup, chain_frames, chain_names
 from mlsim.progress import Progress, SilentProgress
 
 __all__ = ["Recipe", "Round", "TrainingSettings", "read_recipe", "round_model", "sample_chains"]
@@ -66,6 +68,13 @@ class Recipe(BaseModel):
     validation: tuple[str, ...]
     test: tuple[str, ...]
     rounds: tuple[Round, ...]
+    largest_force_eV_A: float = Field(default=300.0, description="Frames beyond it are left out: no teacher knows them")
+
+    def split(self, chains: Mapping[str, list[Atoms]]) -> Split:
+        """Split labelled chains into training, validation and test as this recipe says."""
+        return split_by_chain(
+            chains, validation=self.validation, test=self.test, largest_force_eV_A=self.largest_force_eV_A
+        )
 
     def round(self, name: str) -> Round:
         """Return a round by name; the last one when the name is empty."""
@@ -145,7 +154,7 @@ def _frames_file(folder: Path, chain: str) -> Path:
 def _compute_chain(group: Any, name: str, folder: Path) -> None:
     calculator: Any = None
     parents: list[Atoms] = []
-    if isinstance(group, ContactGroup):
+    if isinstance(group, ContactGroup | CoreGroup):
         files = sorted((folder / "frames").glob(f"{group.parents}*.extxyz"))
         parents = [frame for path in files for frame in read(path, index=":")]
         if not parents:

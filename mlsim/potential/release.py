@@ -12,7 +12,7 @@ from ase import Atoms
 
 from mlsim.atomic import atomic_path, atomic_write_text
 from mlsim.errors import SettingsError
-from mlsim.potential.dataset import dataset_sha256, split_by_chain
+from mlsim.potential.dataset import dataset_sha256
 from mlsim.potential.evaluate import ClassError, MeltCheck
 from mlsim.potential.library import file_sha256
 from mlsim.potential.recipe import Recipe
@@ -62,7 +62,7 @@ def release(recipe: Recipe, model: Path, folder: Path, *, about: str, frames: Se
 
 def dataset_list(recipe: Recipe, chains: Mapping[str, list[Atoms]]) -> dict[str, Any]:
     """Return, for each chain, its part, frames, atoms and sha256, and the sums."""
-    split = split_by_chain(dict(chains), validation=recipe.validation, test=recipe.test)
+    split = recipe.split(chains)
     part_of = {
         str(frame.info["chain"]): part for part in ("train", "validation", "test") for frame in getattr(split, part)
     }

@@ -25,7 +25,18 @@ from mlsim.composition import Composition
 from mlsim.geometry import neighbour_pairs
 from mlsim.potential.crystals import crystal_cell, supercell_near
 
-__all__ = ["ChainGroup", "ContactGroup", "CrystalGroup", "MeltGroup", "chain_frames", "chain_names", "shoved_pair"]
+__all__ = [
+    "ChainGroup",
+    "ContactGroup",
+    "CoreGroup",
+    "CrystalGroup",
+    "Group",
+    "MeltGroup",
+    "chain_frames",
+    "chain_names",
+    "closest_fractions",
+    "shoved_pair",
+]
 
 FIRST_SHELL_A = {
     ("Cl", "Cl"): 3.55,
@@ -87,17 +98,32 @@ class ContactGroup(_Group):
     frames_per_pair: int = 4
 
 
-ChainGroup: TypeAlias = Annotated[MeltGroup | CrystalGroup | ContactGroup, Field(discriminator="kind")]
+class CoreGroup(_Group):
+    """Pairs pressed below the distance where a teacher can be trusted, in vacuum and inside frames of other chains.
+
+    A universal potential knows nothing of such distances (some are wrong by orders of magnitude below 1 Å), so the
+    labeller takes the teacher at `trusted_fraction` of the usual distance and goes on from there with the universal
+    ZBL repulsion (J. F. Ziegler, J. P. Biersack, U. Littmark, 1985); see `mlsim.potential.label_worker`.
+    """
+
+    kind: Literal["core"] = "core"
+    parents: str
+    seeds: tuple[int, ...] = (1,)
+    trusted_fraction: float = 0.55
+    closest_A: float = 0.5
+    distances: int = 5
 
 
-def chain_names(group: MeltGroup | CrystalGroup | ContactGroup) -> list[str]:
+Group: TypeAlias = MeltGroup | CrystalGroup | ContactGroup | CoreGroup
+ChainGroup: TypeAlias = Annotated[Group, Field(discriminator="kind")]
+
+
+def chain_names(group: Group) -> list[str]:
     """Return the names of all chains of a group, in the order in which they are computed."""
     return [_chain_name(group, choice, seed) for choice, seed in _chains(group)]
 
 
-def chain_frames(
-    group: MeltGroup | CrystalGroup | ContactGroup, name: str, calculator: Any, parents: Sequence[Atoms] = ()
-) -> list[Atoms]:
+def chain_frames(group: Group, name: str, calculator: Any, parents: Sequence[Atoms] = ()) -> list[Atoms]:
     """Return the frames of one chain; each carries `chain`, `kind` and, where it has one, `temperature_K` in its info.
 
     Parameters
@@ -115,8 +141,10 @@ def chain_frames(
         frames = list(_melt_chain(group, choice, seed, calculator, rng))
     elif isinstance(group, CrystalGroup):
         frames = list(_crystal_chain(group, choice[0], calculator, rng))
-    else:
+    elif isinstance(group, ContactGroup):
         frames = list(_contact_chain(group, parents, rng))
+    else:
+        frames = list(_core_chain(group, parents, rng))
     for frame in frames:
         frame.info.update(chain=name, kind=group.kind)
     return frames
@@ -140,10 +168,11 @@ def shoved_pair(atoms: Atoms, first: str, second: str, distance: float, rng: np.
     shoved.positions[pairs.first[chosen]] += move
     shoved.positions[pairs.second[chosen]] -= move
     shoved.info["shoved"] = f"{first}-{second} {distance:.2f} A"
+    shoved.info["shoved_atoms"] = [int(pairs.first[chosen]), int(pairs.second[chosen])]
     return shoved
 
 
-def _chains(group: MeltGroup | CrystalGroup | ContactGroup) -> list[tuple[tuple[Any, ...], int]]:
+def _chains(group: Group) -> list[tuple[tuple[Any, ...], int]]:
     choices: list[tuple[Any, ...]]
     if isinstance(group, MeltGroup):
         choices = list(itertools.product(group.formulas, group.densities_g_cm3))
@@ -154,7 +183,7 @@ def _chains(group: MeltGroup | CrystalGroup | ContactGroup) -> list[tuple[tuple[
     return [(choice, seed) for choice in choices for seed in group.seeds]
 
 
-def _chain_name(group: MeltGroup | CrystalGroup | ContactGroup, choice: tuple[Any, ...], seed: int) -> str:
+def _chain_name(group: Group, choice: tuple[Any, ...], seed: int) -> str:
     parts = [group.name, *(f"{c:g}" if isinstance(c, float) else str(c) for c in choice), f"s{seed}"]
     return "-".join(parts)
 
@@ -229,6 +258,21 @@ def _contact_chain(group: ContactGroup, parents: Sequence[Atoms], rng: np.random
             if shoved is not None:
                 made += 1
                 yield shoved
+
+
+def _core_chain(group: CoreGroup, parents: Sequence[Atoms], rng: np.random.Generator) -> Iterator[Atoms]:
+    for pair, usual in FIRST_SHELL_A.items():
+        trusted = group.trusted_fraction * usual
+        parent = parents[int(rng.integers(len(parents)))]
+        vacuum = Atoms(pair, positions=[(0, 0, 0), (trusted, 0, 0)], cell=[12.0] * 3, pbc=True)
+        state = rng.bit_generator.state
+        for distance in np.linspace(group.closest_A, 0.9 * trusted, group.distances):
+            for start in (parent, vacuum):
+                rng.bit_generator.state = state  # the same pair of the parent at every distance
+                shoved = shoved_pair(start, *pair, float(distance), rng)
+                if shoved is not None:
+                    shoved.info["trusted_A"] = trusted
+                    yield shoved
 
 
 def closest_fractions(atoms: Atoms) -> dict[tuple[str, str], float]:

@@ -12,7 +12,16 @@ from mlsim.errors import SettingsError
 from mlsim.geometry import neighbour_pairs
 from mlsim.melt_quench import pack
 from mlsim.potential.crystals import CRYSTALS, crystal_cell, supercell_near
-from mlsim.potential.sample import ContactGroup, MeltGroup, chain_frames, chain_names, closest_fractions, shoved_pair
+from mlsim.potential.label_worker import core_labelled, zbl
+from mlsim.potential.sample import (
+    ContactGroup,
+    CoreGroup,
+    MeltGroup,
+    chain_frames,
+    chain_names,
+    closest_fractions,
+    shoved_pair,
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +81,31 @@ def test_the_supercell_is_the_largest_that_fits() -> None:
 def test_an_unknown_crystal_is_named() -> None:
     with pytest.raises(SettingsError, match="crystal 'c-ZrO': not known; did you mean 'c-ZrO2'"):
         crystal_cell("c-ZrO")
+
+
+def test_the_label_of_a_pressed_pair_joins_the_teacher_and_is_its_own_gradient() -> None:
+    group = CoreGroup(name="k", parents="g", distances=3)
+    frames = [f for f in chain_frames(group, "k-s1", None, [crystal_cell("LiCl").repeat(2)]) if len(f) == 2]
+    frame = next(f for f in frames if f.info["shoved"].startswith("Cl-Zr"))
+    teacher = LennardJones(sigma=1.2, epsilon=0.3, rc=5.0)
+
+    def label(distance: float) -> tuple[float, float]:
+        moved = frame.copy()
+        moved.set_distance(0, 1, distance, fix=0.5)
+        result = core_labelled(moved, teacher, "LJ").calc.results
+        return result["energy"], result["forces"][1, 0]
+
+    trusted = float(frame.info["trusted_A"])
+    apart = frame.copy()
+    apart.set_distance(0, 1, trusted, fix=0.5)
+    apart.calc = teacher
+    assert label(trusted) == pytest.approx((apart.get_potential_energy(), apart.get_forces()[1, 0]))
+    step, distance = 1e-5, 0.8
+    slope = (label(distance + step)[0] - label(distance - step)[0]) / (2 * step)
+    assert label(distance)[1] == pytest.approx(-slope, rel=1e-6)
+
+
+def test_the_zbl_energy_of_two_bare_nuclei_is_coulombs_law() -> None:
+    energy, slope = zbl(40, 17, 1e-4)
+    assert energy == pytest.approx(14.399645 * 40 * 17 / 1e-4, rel=0.01)
+    assert slope == pytest.approx(-energy / 1e-4, rel=0.01)
