@@ -155,6 +155,8 @@ def estimate_over(values: Sequence[float], unit: str) -> Estimate:
         raise DataError("estimate: no values to average")
     numbers = np.asarray(values, dtype=float)
     error = float(numbers.std(ddof=1) / math.sqrt(len(numbers))) if len(numbers) > 1 else None
+    if error is not None and error < 1e-14 * float(np.abs(numbers).max()):
+        error = 0.0  # equal numbers: what is left is rounding
     return Estimate(float(numbers.mean()), error, len(numbers), unit)
 
 

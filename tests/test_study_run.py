@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,18 @@ def test_a_change_of_the_analysis_alone_is_analysed_again_without_new_md(finishe
     assert rows["density_g_cm3"] == density
     back = run_study(read_study(study), outcome.directory, jobs=1, potential=ToySource())
     assert back.rows == outcome.rows
+
+
+def test_a_further_temperature_adds_its_trajectories_and_keeps_the_others(finished: Any, tmp_path: Path) -> None:
+    study, outcome, _ = finished
+    shutil.copytree(outcome.directory, tmp_path / "out")
+    text = study.read_text(encoding="utf-8").replace("[900, 1400]", "[900, 1400, 1200]")
+    (tmp_path / "more.yaml").write_text(text, encoding="utf-8")
+    again = run_study(read_study(tmp_path / "more.yaml"), tmp_path / "out", jobs=2, potential=ToySource())
+    points = {row.temperature_K: row for row in again.rows if row.name == "li_diffusivity_cm2_s"}
+    before = {row.temperature_K: row for row in outcome.rows if row.name == "li_diffusivity_cm2_s"}
+    assert set(points) == {900.0, 1200.0, 1400.0}
+    assert {t: points[t] for t in before} == before
 
 
 def test_a_missing_element_in_the_potential_stops_before_anything_is_written(tmp_path: Path) -> None:

@@ -87,8 +87,8 @@ def topology(
     from mlsim.topology import bond_cutoffs, estimates_over_glasses, topology_of
 
     require_absent(output, force)
-    ensembles = _ensembles(files)
     fixed = dict(_cutoff(text) for text in cutoff or [])
+    ensembles = _ensembles(files)
     cutoffs = bond_cutoffs([atoms for frames in ensembles for atoms in frames], fixed_A=fixed)
     anions = tuple(part.strip() for part in bridging.split(",") if part.strip())
     glasses = [

@@ -32,15 +32,15 @@ _TABLE_WIDTH: Final = 118
 class _Pace:
     """Where one glass is, and how fast it went during the last minute."""
 
-    stage: str = "starting"
+    stage: str = "loading"
     done: float = 0.0
     total: float = 0.0
     history: deque[tuple[float, float]] = field(default_factory=deque)
 
     def update(self, stage: str, done: float, total: float, now: float) -> None:
+        if self.stage == "loading":
+            self.history.clear()  # the clock starts with the first step
         self.stage, self.done, self.total = stage, done, total
-        if self.history and done == self.history[0][1]:
-            self.history.clear()  # nothing moved yet: the clock starts with the first step
         self.history.append((now, done))
         while now - self.history[0][0] > _RATE_WINDOW_S and len(self.history) > 2:
             self.history.popleft()

@@ -100,7 +100,7 @@ def _run(
     from mlsim.io.structures import read_structure, write_structure
     from mlsim.io.trajectories import TrajectoryRecorder
     from mlsim.melt_quench import run_schedule
-    from mlsim.study import ModelFile, folder_lock, require_elements
+    from mlsim.study import LoadedWhenNeeded, ModelFile, folder_lock, require_elements
 
     start = read_structure(file)
     source = ModelFile.named(potential)
@@ -117,7 +117,7 @@ def _run(
             glass = run_schedule(
                 start,
                 schedule,
-                source.when_needed(),
+                LoadedWhenNeeded(source),
                 directory=output,
                 seed=seed,
                 potential_sha256=source.sha256,

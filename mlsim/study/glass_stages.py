@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from mlsim.atomic import atomic_write_text
 from mlsim.composition import Composition
 from mlsim.errors import Interrupted, SettingsError
 from mlsim.io.structures import read_structure, write_structure
@@ -38,7 +37,7 @@ __all__ = [
 ]
 
 _STRUCTURE_FRAMES: Final = 100  # of the last segment of the quench; the second half is analysed
-_PACK, _QUENCH, _TRANSPORT = 0, 1, 2  # streams of random numbers; each temperature of the transport has its own
+_PACK, _QUENCH, _TRANSPORT = 0, 1, 2  # streams of random numbers; from the last on, one per mK
 _CHECKPOINT_S: Final = 10.0
 _WAIT_FOR_WORKER_S: Final = 60.0  # an orphan of a killed run ends within this time
 
@@ -68,13 +67,15 @@ class GlassTask:
         return self.folder / "worker.log"
 
     @property
-    def done(self) -> Path:
-        """A file that is there once all stages are done."""
-        return self.folder / "done"
+    def is_done(self) -> bool:
+        """Whether all stages are done: a trajectory gets its final name when its run has ended."""
+        transport = self.settings.transport
+        folders = [] if transport is None else [self.transport_folder(t) for t in transport.temperatures_K]
+        return all((folder / MERGED_NAME).exists() for folder in (self.folder / "quench", *folders))
 
-    def seed(self, stage: int) -> int:
-        """Return the seed of one stage: independent for every glass and stage of a study."""
-        sequence = np.random.SeedSequence([self.settings.seed, self.number, stage])
+    def seed(self, stream: int) -> int:
+        """Return the seed of one stream of random numbers: independent for every glass and stage of a study."""
+        sequence = np.random.SeedSequence([self.settings.seed, self.number, stream])
         return int(sequence.generate_state(1)[0])
 
     def transport_folder(self, temperature_K: float) -> Path:
@@ -106,11 +107,10 @@ def make_glass(task: GlassTask, progress: Progress, stop: StopRequest) -> None:
         stages = _Stages(task, progress, stop)
         glass = stages.quench()
         if task.settings.transport is not None:
-            for number, temperature in enumerate(task.settings.transport.temperatures_K, start=_TRANSPORT):
+            for temperature in task.settings.transport.temperatures_K:
                 if stop:
                     raise Interrupted(f"{task.label}: stopped between two stages")
-                stages.transport(glass, temperature, number)
-        atomic_write_text(task.done, "all stages of this glass are done\n")
+                stages.transport(glass, temperature)
 
 
 class _Stages:
@@ -135,7 +135,7 @@ class _Stages:
             write_structure(path, at_mean_density(glass))
         return glass
 
-    def transport(self, glass: Glass, temperature_K: float, stage: int) -> None:
+    def transport(self, glass: Glass, temperature_K: float) -> None:
         """Run the MD of the glass at one temperature, at the glass's own density."""
         settings = self._task.settings.transport
         if settings is None:
@@ -144,10 +144,11 @@ class _Stages:
         schedule = _transport_schedule(settings, temperature_K)
         interval = settings.frame_interval_fs * 1e-3
         recorder = TrajectoryRecorder(folder, elements_of(self._task), interval, temperature_K)
-        self._run(at_mean_density(glass), schedule, folder, stage, recorder, interval)
+        stream = _TRANSPORT + round(1000 * temperature_K)
+        self._run(at_mean_density(glass), schedule, folder, stream, recorder, interval)
 
     def _run(
-        self, atoms: Atoms, schedule: Schedule, folder: Path, stage: int, recorder: TrajectoryRecorder, interval: float
+        self, atoms: Atoms, schedule: Schedule, folder: Path, stream: int, recorder: TrajectoryRecorder, interval: float
     ) -> Glass:
         self._progress("loading", self._before, self._total)
         glass = run_schedule(
@@ -155,7 +156,7 @@ class _Stages:
             schedule,
             self._calculator,
             directory=folder,
-            seed=self._task.seed(stage),
+            seed=self._task.seed(stream),
             potential_sha256=self._task.potential.sha256,
             recorder=recorder,
             frame_interval_ps=interval,

@@ -56,10 +56,6 @@ class ModelFile:
 
         return load(self.name)
 
-    def when_needed(self) -> LoadedWhenNeeded:
-        """Return a calculator that loads the potential at its first step."""
-        return LoadedWhenNeeded(self)
-
 
 class LoadedWhenNeeded:
     """Calculator that loads the potential at the first step, so that finished stages cost nothing."""

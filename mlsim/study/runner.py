@@ -112,7 +112,7 @@ def run_study(
             return StudyOutcome(folder, result, report, read_result(result).rows, read_series(series).notes, True)
         _write_packed(tasks, packed)
         run_in_workers(
-            [task for task in tasks if not task.done.exists()],
+            [task for task in tasks if not task.is_done],
             make_glass,
             jobs=jobs or available_cpus(),
             progress=progress or _silent,

@@ -235,15 +235,20 @@ class StudySettings(_Settings):
 
     @property
     def simulation(self) -> dict[str, Any]:
-        """What decides the trajectories, as plain values: a change means a new run."""
-        return self.model_dump(
-            mode="json", include={"composition", "potential", "seed", "glasses", "melt_quench", "transport"}
-        )
+        """What decides each trajectory, as plain values: a change means a new run."""
+        include = {"composition", "potential", "seed", "glasses", "melt_quench", "transport"}
+        values = self.model_dump(mode="json", include=include)
+        if self.transport is None:
+            values.pop("transport")
+        else:
+            values["transport"].pop("temperatures_K")
+        return values
 
     @property
     def analysis(self) -> dict[str, Any]:
-        """What decides the analysis of the trajectories: a change means analysing again."""
-        return self.model_dump(mode="json", include={"name", "scattering", "topology", "measurement"})
+        """What decides which trajectories there are and how they are analysed: a change goes on from what is there."""
+        values = self.model_dump(mode="json", include={"name", "scattering", "topology", "measurement"})
+        return {**values, "temperatures_K": [] if self.transport is None else list(self.transport.temperatures_K)}
 
     @property
     def sha256(self) -> str:

@@ -20,6 +20,7 @@ from mlsim.transport import ArrheniusFit, Diffusion, arrhenius, carriers_per_A3,
 __all__ = ["transport_part"]
 
 _ROOM_K: Final = 298.0
+_SMALL: Final = 0.05
 _ONE_SIGMA: Final = 0.6826894921370859
 
 
@@ -38,17 +39,18 @@ def transport_part(
     ion = settings.topology.mobile
     temperatures = sorted(trajectories)
     mobile = {t: diffusivity(trajectories[t], ion, temperature_K=t) for t in temperatures}
-    framework = {t: _fastest_of_framework(trajectories[t], settings, t) for t in temperatures}
+    others = {t: _framework(trajectories[t], ion, t) for t in temperatures}
+    framework = {t: _fastest(found) for t, found in others.items()}
     carriers = float(np.mean([carriers_per_A3(trajectories[t], ion) for t in temperatures]))
     rows = [_diffusivity_row(mobile[t], ion) for t in temperatures]
-    notes = _notes(mobile, framework, ion)
+    notes = _notes(mobile, framework, ion) + _undecided(mobile, others, ion)
     fit: ArrheniusFit | None = None
     missing: dict[Section, str] = {}
     try:
         fit = arrhenius([mobile[t] for t in temperatures], seed=settings.seed)
     except NotConverged as error:
-        notes.append(f"no activation energy and no conductivity at 298 K: {error}")
-        missing["arrhenius"] = str(error)
+        missing["arrhenius"] = str(error).partition(" (")[0]  # the reasons at each temperature are notes of their own
+        notes.append(f"no activation energy and no conductivity at 298 K: {missing['arrhenius']}")
     if fit is not None:
         rows += _fit_rows(fit, carriers, references)
         interval = fit.conductivity_interval(_ROOM_K, carriers, level=0.95)
@@ -69,12 +71,14 @@ def transport_part(
     return StructurePart(tuple(rows), series, tuple(notes))
 
 
-def _fastest_of_framework(
-    trajectories: Sequence[Trajectory], settings: StudySettings, temperature_K: float
-) -> Diffusion | None:
-    """Return the diffusivity of the fastest element besides the mobile ion, if one of them diffuses at all."""
-    others = sorted(set(trajectories[0].elements) - {settings.topology.mobile})
-    found = [diffusivity(trajectories, element, drift="cell", temperature_K=temperature_K) for element in others]
+def _framework(trajectories: Sequence[Trajectory], ion: str, temperature_K: float) -> list[Diffusion]:
+    """Return the diffusivities of all elements besides the mobile ion."""
+    others = sorted(set(trajectories[0].elements) - {ion})
+    return [diffusivity(trajectories, element, drift="cell", temperature_K=temperature_K) for element in others]
+
+
+def _fastest(found: Sequence[Diffusion]) -> Diffusion | None:
+    """Return the fastest element, if one of them diffuses at all."""
     moving = [d for d in found if d.diffusive]
     return max(moving, key=lambda d: d.diffusivity.value) if moving else None
 
@@ -132,6 +136,22 @@ def _notes(mobile: Mapping[float, Diffusion], framework: Mapping[float, Diffusio
             "above the glass transition, and a line from there does not hold for the glass at 298 K"
         )
     return notes
+
+
+def _undecided(mobile: Mapping[float, Diffusion], others: Mapping[float, Sequence[Diffusion]], ion: str) -> list[str]:
+    """Say at which temperatures the runs are too short to tell a glass from a liquid."""
+    open_at = [
+        f"{t:g}"
+        for t, found in others.items()
+        if not any(d.diffusive for d in found)
+        and any((d.upper_bound_cm2_s or math.inf) > _SMALL * mobile[t].diffusivity.value for d in found)
+    ]
+    if not open_at:
+        return []
+    return [
+        f"{', '.join(open_at)} K: too short to tell whether the framework diffuses as well (its diffusivity may exceed "
+        f"{_SMALL:.0%} of that of {ion}), so these may be liquid too"
+    ]
 
 
 def _msd_part(diffusion: Diffusion, ion: str) -> MsdPart:

@@ -1,0 +1,202 @@
+"""The command line: each command once, its files, and its one line when something is wrong."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from toy_ions import ToySource
+from toy_study import write_toy_study
+
+import mlsim
+from mlsim.cli import main
+from mlsim.io.structures import read_structure
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run a command in an empty folder with the toy as potential: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mlsim.study.potentials.ModelFile.named", classmethod(lambda cls, name: ToySource()))
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        captured = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, captured.out, captured.err
+
+    return command
+
+
+PACK = ("pack", "Li3ZrCl4O1.5", "--density-g-cm3", "1.9", "--seed", "1")
+SHORT = """
+segments:
+  - {name: melt, kind: hold, temperature_K: 1000, duration_ps: 0.1}
+  - {name: density, kind: hold, ensemble: npt, temperature_K: 1000, duration_ps: 0.1}
+"""
+
+
+def packed(run: Run, name: str = "packed.extxyz", atoms: int = 38, seed: int = 1) -> str:
+    code, _, errors = run(*PACK[:2], "--atoms", str(atoms), "--density-g-cm3", "1.9", "--seed", str(seed), "-o", name)
+    assert code == 0, errors
+    return name
+
+
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    assert run("--version") == (0, f"mlsim {mlsim.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "pack", "quench", "md", "scatter", "topology", "transport", "report", "potential"]
+)
+def test_every_command_of_the_contract_explains_itself(run: Run, command: str) -> None:
+    code, output, _ = run(command, "--help")
+    assert code == 0
+    assert "Usage: mlsim " + command in output
+
+
+def test_the_single_steps_lead_from_a_formula_to_transport(run: Run, tmp_path: Path) -> None:
+    Path("short.yaml").write_text(SHORT, encoding="utf-8")
+    packed(run)
+    assert len(read_structure("packed.extxyz")) == 38
+    assert run("quench", "packed.extxyz", "--schedule", "short.yaml", "--seed", "2", "-o", "q")[0] == 0
+    assert {path.name for path in Path("q").iterdir()} >= {"glass.extxyz", "thermo.csv", "result.json"}
+    arguments = ("--temperature-K", "1500", "--time-ps", "1", "--equilibration-ps", "0.1", "-o", "m")
+    assert run("md", "q/glass.extxyz", *arguments)[0] == 0
+    code, output, errors = run("transport", "m/trajectory.h5", "--element", "Li", "-o", "t.json")
+    assert code == 0, errors
+    names = [quantity["name"] for quantity in json.loads(Path("t.json").read_text())["quantities"]]
+    assert names[:2] == ["li_diffusivity_cm2_s", "conductivity_mS_cm"]
+    assert "wrote t.json" in output
+    assert run("topology", "q/glass.extxyz", "-o", "o.json")[0] == 0
+    assert "zr_o_coordination" in Path("o.json").read_text()
+
+
+def test_a_quench_that_is_done_says_so_again_at_once(run: Run) -> None:
+    Path("short.yaml").write_text(SHORT, encoding="utf-8")
+    packed(run)
+    command = ("quench", "packed.extxyz", "--schedule", "short.yaml", "-o", "q")
+    first = run(*command)
+    stamp = Path("q/checkpoint.npz").stat().st_mtime_ns
+    assert run(*command)[:2] == first[:2]
+    assert Path("q/checkpoint.npz").stat().st_mtime_ns == stamp
+    code, _, errors = run(*command, "--seed", "9")
+    assert code == 2
+    assert errors.startswith("error: q/checkpoint.npz: made with other settings: seed was 1, is 9; ")
+
+
+def test_scatter_gives_sigma_only_for_several_glasses(run: Run) -> None:
+    one, two = packed(run), packed(run, "second.extxyz", seed=2)
+    assert run("scatter", one, "--quantity", "g_pdf", "--q-max", "20", "--r-max", "6", "-o", "one.csv")[0] == 0
+    assert Path("one.csv").read_text().splitlines()[0] == "x,y"
+    assert run("scatter", one, two, "--radiation", "neutron", "--quantity", "s_of_q", "-o", "both.csv")[0] == 0
+    assert Path("both.csv").read_text().splitlines()[0] == "x,y,sigma"
+    table = np.loadtxt("both.csv", delimiter=",", skiprows=1)
+    assert table[-1, 0] == pytest.approx(25.0)
+    assert table[-200:, 1].mean() == pytest.approx(1.0, abs=0.1)
+
+
+def test_several_values_may_follow_one_option(run: Run) -> None:
+    name = packed(run)
+    assert run("topology", name, "--cutoff", "Zr-O=2.6", "Cl-Zr=3.1", "-o", "a.json")[0] == 0
+    assert run("topology", name, "--cutoff", "Zr-O=2.6", "--cutoff", "Cl-Zr=3.1", "-o", "b.json")[0] == 0
+    assert Path("a.json").read_text() == Path("b.json").read_text()
+    assert "Cl-Zr 3.10 Å, Li-Zr" in Path("a.json").read_text()
+
+
+def test_files_are_not_replaced_unless_asked(run: Run) -> None:
+    name = packed(run)
+    before = Path(name).read_bytes()
+    arguments = ("pack", "LiCl", "--atoms", "8", "--density-g-cm3", "1.5", "-o", name)
+    assert run(*arguments)[0::2] == (
+        2,
+        "error: packed.extxyz: is there already; choose another name or add --force to replace it\n",
+    )
+    assert Path(name).read_bytes() == before
+    assert run(*arguments, "--force")[0] == 0
+    assert len(read_structure(name)) == 8
+
+
+BAD_COMMANDS: dict[tuple[str, ...], str] = {
+    ("run", "--foo"): "mlsim run: No such option: --foo",
+    ("pack", "LiCl", "--atoms", "many", "--density-g-cm3", "2", "-o", "a.extxyz"): "mlsim pack: Invalid value for",
+    ("rum",): "mlsim: No such command 'rum'",
+    ("run", "none.yaml"): "none.yaml: no such file; expected a YAML file with settings\n",
+    ("pack", "LiCl2", "--atoms", "9", "--density-g-cm3", "2", "-o", "a.extxyz"): (
+        "LiCl2: not charge neutral, sum -1 e with Li+1, Cl-1; expected 0, mend the amounts\n"
+    ),
+    ("pack", "LiCl", "--atoms", "9", "--density-g-cm3", "2", "-o", "a.extxyz"): (
+        "9 atoms of LiCl: expected a multiple of 2; use 8 or 10\n"
+    ),
+    ("pack", "LiCl", "--atoms", "8", "--density-g-cm3", "2", "-o", "a.cif"): (
+        "a.cif: structures are written as extended XYZ; name the file *.extxyz\n"
+    ),
+    ("scatter", "none.extxyz", "-o", "a.csv"): "none.extxyz: no such file\n",
+    ("topology", "toy.yaml", "-o", "a.json"): "toy.yaml: unknown file type; expected structures in a format",
+    ("topology", "toy.yaml", "--cutoff", "Zr=2", "-o", "a.json"): (
+        "--cutoff Zr=2: expected a pair and its length in Å, such as Zr-O=2.6\n"
+    ),
+    ("transport", "toy.yaml", "-o", "a.json"): "toy.yaml: unknown file type; expected a trajectory in a format",
+    ("transport", "a.h5", "b.h5", "c.h5", "--temperature-K", "300", "400", "-o", "a.json"): (
+        "--temperature-K: 2 temperatures for 3 trajectories; give one for all or one for each, in their order\n"
+    ),
+    ("report", "nothing"): "nothing",
+    ("quench", "toy.yaml", "-o", "q"): "toy.yaml: unknown file type; expected structures in a format",
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    BAD_COMMANDS.items(),
+    ids=lambda part: "" if isinstance(part, str) else " ".join(part)[:40],
+)
+def test_a_wrong_command_is_one_line_and_exit_code_2(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    write_toy_study(tmp_path)
+    code, output, errors = run(*arguments)
+    assert (code, output) == (2, "")
+    assert errors.startswith(f"error: {message}")
+    assert errors.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"toy.yaml"}
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_a_file(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("mlsim.atomic.os.fsync", full)
+    code, _, errors = run(*PACK[:2], "--atoms", "19", *PACK[2:], "-o", "a.extxyz")
+    assert code == 2
+    assert errors == (
+        "error: a.extxyz: cannot be written: the disk is full; free some space and run the same command again\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_prints_the_table_the_notes_and_where_the_report_is(run: Run, tmp_path: Path) -> None:
+    study = write_toy_study(tmp_path)
+    lines = study.read_text(encoding="utf-8").splitlines()
+    study.write_text("\n".join(["transport: null", *lines[:-1]]), encoding="utf-8")
+    code, output, errors = run("run", str(study), "--out", "out", "--jobs", "2")
+    assert code == 0, errors
+    assert errors.startswith("toy, preset quick: 2 glasses of 38 atoms of Li3ZrCl4O1.5, potential lzoc-base -> out/\n")
+    assert "glass 2" in errors
+    assert "O neighbours of Zr" in output
+    assert "EXAFS fit" in output
+    assert output.endswith(f"report: {Path('out/report.html')}\n")
+    code, output, _ = run("run", str(study), "--out", "out")
+    assert code == 0
+    assert output.startswith("out: already done; delete result.json there to analyse again\n")
+    assert run("report", "out")[:2] == (0, f"wrote {Path('out/report.html')}\n")
