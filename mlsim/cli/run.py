@@ -38,8 +38,17 @@ def run(
 
 def report(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished `mlsim run`.")],
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw the four-panel figure: .png, .pdf or .svg.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the figure if it is there.")] = False,
 ) -> None:
     """Write DIR/report.html again from DIR/result.json and DIR/series.json."""
-    from mlsim.report import write_report
+    from mlsim.cli.files import require_absent
+    from mlsim.report import write_figure, write_report
 
+    if figure is not None:
+        require_absent(figure, force)
     typer.echo(f"wrote {write_report(directory)}")
+    if figure is not None:
+        typer.echo(f"wrote {write_figure(directory, figure)}")
