@@ -26,14 +26,14 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two packings where the README has glasses, and a synthetic curve, computed here, where it has the user's file."""
+    """Packings where the README has glasses, and a synthetic curve, computed here, where it has the user's file."""
     monkeypatch.chdir(tmp_path)
     glass = Composition.parse("Li3ZrCl4O1.5")
-    for seed in (1, 2):
+    for seed in (1, 2, 3, 4):
         atoms = pack(glass, 114, density_g_cm3=1.9, seed=seed)
         write_structure(tmp_path / "li3zrcl4o1.5-quick" / f"glass-0{seed}" / "glass.extxyz", atoms)
     r = np.arange(0.02, 7.0, 0.02)
-    curve = total_scattering([pack(glass, 114, density_g_cm3=1.9, seed=3)], quantity="g_pdf", r=r, q_max=22.5)
+    curve = total_scattering([pack(glass, 114, density_g_cm3=1.9, seed=9)], quantity="g_pdf", r=r, q_max=22.5)
     np.savetxt(DATA, np.column_stack([curve.x, curve.y]), header="synthetic: computed from a random packing")
     return tmp_path
 

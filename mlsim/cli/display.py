@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
@@ -32,13 +33,13 @@ _TABLE_WIDTH: Final = 118
 class _Pace:
     """Where one glass is, and how fast it went during the last minute."""
 
-    stage: str = "loading"
+    stage: str = "waiting"
     done: float = 0.0
     total: float = 0.0
     history: deque[tuple[float, float]] = field(default_factory=deque)
 
     def update(self, stage: str, done: float, total: float, now: float) -> None:
-        if self.stage == "loading":
+        if self.stage in ("waiting", "loading"):
             self.history.clear()  # the clock starts with the first step
         self.stage, self.done, self.total = stage, done, total
         self.history.append((now, done))
@@ -209,13 +210,15 @@ def _table(rows: Sequence[Comparison], source: str = "") -> Table:
     """Return the table of our numbers beside the published ones."""
     compared = any(row.published for row in rows)
     table = Table(
+        box=box.SIMPLE,
+        pad_edge=False,
         caption=f"± one standard error over n independent glasses; difference in standard errors{source}"
         if compared
         else "± one standard error over n independent glasses or runs",
         caption_justify="left",
     )
-    table.add_column("quantity")
-    table.add_column("ours", justify="right")
+    table.add_column("quantity", no_wrap=True)
+    table.add_column("ours", justify="right", no_wrap=True)
     table.add_column("unit")
     table.add_column("n", justify="right")
     if compared:

@@ -20,6 +20,7 @@ from mlsim.study.glass_stages import (
     make_glass,
     packed_cell,
     structure_frames,
+    total_steps,
     transport_trajectory,
 )
 from mlsim.study.manifest import folder_lock, open_folder
@@ -111,13 +112,11 @@ def run_study(
         if not analyse_again and result.exists() and report.exists() and series.exists():
             return StudyOutcome(folder, result, report, read_result(result).rows, read_series(series).notes, True)
         _write_packed(tasks, packed)
-        run_in_workers(
-            [task for task in tasks if not task.is_done],
-            make_glass,
-            jobs=jobs or available_cpus(),
-            progress=progress or _silent,
-            stop=request,
-        )
+        tell, steps = progress or _silent, total_steps(settings)
+        for task in tasks:
+            tell(task.label, *(("done", steps) if task.is_done else ("waiting", 0)), steps)
+        unfinished = [task for task in tasks if not task.is_done]
+        run_in_workers(unfinished, make_glass, jobs=jobs or available_cpus(), progress=tell, stop=request)
         rows, parts = analysis_of(tasks, source)
         write_series(series, parts)
         provenance = Provenance.here(
