@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 import mlsim
-from mlsim.errors import DataError, SettingsError
+from mlsim.errors import SettingsError
 from mlsim.potential.engine.calculator import CompiledMACE
 from mlsim.potential.engine.merged import MergedModel, NotCompilable, file_sha256, write_merged
 
@@ -73,9 +73,10 @@ def compile_model(
     Raises
     ------
     NotCompilable
-        If the model does not fit, with the reason.
-    DataError
-        If the engine deviates from torch by more than 1e-6 eV/atom or 1e-4 eV/Å.
+        If the model does not fit, with the reason, or if the engine deviates from float64 torch by more than
+        1e-6 eV/atom or 1e-4 eV/Å.
+    SettingsError
+        If the file exists already.
     """
     from mlsim.potential.engine.extract import load_model, merge
 
@@ -91,10 +92,10 @@ def compile_model(
     errors = deviations(model, merged, structures)
     reached = {name: float(f"{value:.3g}") for name, value in errors.items()}
     if not (errors["energy_error_eV"] <= ENERGY_TOLERANCE_EV and errors["force_error_eV_A"] <= FORCE_TOLERANCE_EV_A):
-        raise DataError(
-            f"{model_path.name}: compiled form deviates from torch by {errors['energy_error_eV']:.1e} eV/atom and "
-            f"{errors['force_error_eV_A']:.1e} eV/Å, allowed {ENERGY_TOLERANCE_EV:g} and {FORCE_TOLERANCE_EV_A:g}; "
-            "run it through MACECalculator"
+        raise NotCompilable(
+            f"{model_path.name}: not compiled: deviates from float64 torch by {errors['energy_error_eV']:.1e} eV/atom "
+            f"and {errors['force_error_eV_A']:.1e} eV/Å, allowed {ENERGY_TOLERANCE_EV:g} and {FORCE_TOLERANCE_EV_A:g}; "
+            "it runs through MACECalculator"
         )
     provenance = {
         "source": model_path.name,

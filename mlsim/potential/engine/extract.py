@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import copy
 import itertools
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mace  # noqa: F401  before e3nn: it makes e3nn's constants loadable
 import numpy as np
-import torch
 from ase import Atoms
-from e3nn import o3
 from numpy.typing import NDArray
 
 from mlsim.errors import DataError
 from mlsim.potential.engine.merged import ZBL, MergedLayer, MergedModel, NotCompilable
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # torch, e3nn and mace warn about one another
+    import mace  # noqa: F401  before e3nn: it makes e3nn's constants loadable
+    import torch
+    from e3nn import o3
 
 __all__ = ["load_model", "merge", "reference_results"]
 
@@ -42,7 +46,9 @@ def load_model(path: Path) -> Any:
     if not path.is_file():
         raise DataError(f"{path}: no such file, expected a model that mace_run_train wrote")
     try:
-        model = torch.load(path, map_location="cpu", weights_only=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = torch.load(path, map_location="cpu", weights_only=False)
     except Exception as error:  # torch and pickle raise whatever they like on foreign bytes
         text = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise DataError(f"{path}: not a torch model ({text}), expected one that mace_run_train wrote") from None
@@ -53,18 +59,20 @@ def load_model(path: Path) -> Any:
 
 def reference_results(model: Any, frames: Sequence[Atoms]) -> list[dict[str, Any]]:
     """Return energy (eV), forces (eV/Å) and stress (eV/Å3) of each frame in float64 on the CPU."""
-    from mace.calculators import MACECalculator
-
     before = torch.get_default_dtype()
-    exact = copy.deepcopy(model).to(device="cpu", dtype=torch.float64)
-    try:
-        calculator = MACECalculator(models=[exact], device="cpu", default_dtype="float64")
-        results = []
-        for frame in frames:
-            calculator.calculate(frame.copy(), ["energy", "forces", "stress"])
-            results.append(dict(calculator.results))
-    finally:
-        torch.set_default_dtype(before)  # MACECalculator changes it
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mace.calculators import MACECalculator
+
+        exact = copy.deepcopy(model).to(device="cpu", dtype=torch.float64)
+        try:
+            calculator = MACECalculator(models=[exact], device="cpu", default_dtype="float64")
+            results = []
+            for frame in frames:
+                calculator.calculate(frame.copy(), ["energy", "forces", "stress"])
+                results.append(dict(calculator.results))
+        finally:
+            torch.set_default_dtype(before)  # MACECalculator changes it
     return results
 
 
@@ -87,8 +95,9 @@ def merge(model: Any, *, table_start_A: float = 0.3, intervals: int = 512) -> Me
         If the merged form would not be exact, with the reason.
     """
     check_kind(model)
-    model = copy.deepcopy(model).to(device="cpu", dtype=torch.float64).eval()
-    with torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # copies of scripted modules warn
+        model = copy.deepcopy(model).to(device="cpu", dtype=torch.float64).eval()
         return merged(model, table_start_A, intervals)
 
 
@@ -274,8 +283,9 @@ def path_factors(interaction: Any, n_l: int, channels: int) -> Floats:
     """Return f_l of the convolution x_c Y_lm w_lc f_l, after checking that it has this form."""
     generator = torch.Generator().manual_seed(1)
     conv = interaction.conv_tp
-    if conv.irreps_in1.dim != channels:
-        raise NotCompilable(f"edges carry {conv.irreps_in1}, expected as many channels as the atoms ({channels})")
+    atoms = o3.Irreps(interaction.node_feats_irreps).dim
+    if conv.irreps_in1.dim != atoms:
+        raise NotCompilable(f"edges carry {conv.irreps_in1}, expected as many channels as the atoms ({atoms})")
     if conv.weight_numel != n_l * channels:
         raise NotCompilable(f"convolution with {conv.weight_numel} weights, expected {n_l} x {channels}")
     x, w, Y = (

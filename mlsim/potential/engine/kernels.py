@@ -483,7 +483,7 @@ def by_element(n: Any, species: Any, places: Any) -> None:
 def first_layer(
     lo: Any, hi: Any, species: Any, edges: Any, layer: Any, tail: Any, grid: Any, state: Any, energies: Any, sizes: Any
 ) -> None:
-    """Evaluate layer 1 and add its energies; `state` = (mixed messages, features sent, their gradient, readout input)."""
+    """Evaluate layer 1, add its energies; `state` is (mixed messages, sent features, their gradient, readout input)."""
     kept, sent, _, hidden = state
     channels, n_l, readout, w = sizes
     C, H, M, real = len(channels), len(readout), len(n_l) * len(n_l), kept.dtype.type
