@@ -164,3 +164,19 @@ def test_the_shipped_study_explains_itself() -> None:
     assert "presets:" in text
     assert "quick:" in text
     assert "production:" in text
+
+
+def test_the_hash_does_not_depend_on_where_files_lie(tmp_path: Path) -> None:
+    text = "composition: Li3ZrCl4O1.5\nmeasurement: {name: g, file: a.gr, quantity: g_pdf, q_max_per_A: 20}\n"
+    hashes = []
+    for folder, content in (("here", "1 2\n"), ("there", "1 2\n"), ("other", "1 3\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.gr").write_text(content, encoding="utf-8")
+        hashes.append(study(tmp_path / folder, text).sha256)
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_bad_schedule_file_is_named_with_its_key(tmp_path: Path) -> None:
+    (tmp_path / "slow.yaml").write_text("segments: [{kind: hold, temperatur_K: 3, duration_ps: 1}]\n", encoding="utf-8")
+    message = complaint(tmp_path, "composition: Li3ZrCl4O1.5\nmelt_quench: slow.yaml\n")
+    assert message == "slow.yaml: unknown key 'temperatur_K' in segments[0]; did you mean 'temperature_K'?"

@@ -43,6 +43,7 @@ def open_folder(directory: Path, settings: StudySettings, potential_sha256: str)
     path = directory / MANIFEST
     wanted = {
         "mlsim": __version__,
+        "potential": settings.potential,
         "potential_sha256": potential_sha256,
         "simulation": settings.simulation,
         "analysis": settings.analysis,
@@ -56,9 +57,6 @@ def open_folder(directory: Path, settings: StudySettings, potential_sha256: str)
     found = _read(path)
     before = {**found["simulation"], "potential_sha256": found["potential_sha256"]}
     now = {**wanted["simulation"], "potential_sha256": potential_sha256}
-    # where the model file lies does not matter as long as it is the same file
-    for part in (before, now):
-        part.pop("potential", None)
     differences = settings_difference(before, now)
     if differences and not any(directory.glob("glass-*/*/")):
         for packed in directory.glob("glass-*/packed.extxyz"):

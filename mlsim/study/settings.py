@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mlsim.composition import Composition
 from mlsim.curve import Quantity
 from mlsim.errors import SettingsError, did_you_mean
-from mlsim.io.studies import checked_settings, file_sha256, read_settings
+from mlsim.io.studies import checked_settings, file_sha256, read_schedule, read_settings
 from mlsim.melt_quench import Schedule, production_schedule, quick_schedule
 from mlsim.shipped import shipped_folder
 
@@ -235,8 +235,8 @@ class StudySettings(_Settings):
 
     @property
     def simulation(self) -> dict[str, Any]:
-        """What decides each trajectory, as plain values: a change means a new run."""
-        include = {"composition", "potential", "seed", "glasses", "melt_quench", "transport"}
+        """What decides each trajectory, besides the potential, as plain values: a change means a new run."""
+        include = {"composition", "seed", "glasses", "melt_quench", "transport"}
         values = self.model_dump(mode="json", include=include)
         if self.transport is None:
             values.pop("transport")
@@ -248,11 +248,13 @@ class StudySettings(_Settings):
     def analysis(self) -> dict[str, Any]:
         """What decides which trajectories there are and how they are analysed: a change goes on from what is there."""
         values = self.model_dump(mode="json", include={"name", "scattering", "topology", "measurement"})
+        for entry in values["measurement"]:
+            entry.pop("file")  # its hash says what is in it, wherever it lies
         return {**values, "temperatures_K": [] if self.transport is None else list(self.transport.temperatures_K)}
 
     @property
     def sha256(self) -> str:
-        """Hash of all settings as JSON with sorted keys."""
+        """Hash of all settings as JSON with sorted keys; files count by what is in them, the potential apart."""
         text = json.dumps({**self.simulation, **self.analysis}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -325,8 +327,7 @@ def _complete(values: dict[str, Any], file: Path) -> None:
         if schedule in _SCHEDULES:
             values["melt_quench"] = _SCHEDULES[schedule]()
         elif schedule.endswith((".yaml", ".yml")):
-            path = file.parent / schedule
-            values["melt_quench"] = checked_settings(Schedule, read_settings(path), where=str(path))
+            values["melt_quench"] = read_schedule(file.parent / schedule)
         else:
             hint = did_you_mean(schedule, _SCHEDULES)
             raise SettingsError(f"{file}: melt_quench: '{schedule}' is no schedule and no .yaml file; {hint}")
