@@ -41,6 +41,10 @@ class TrainingSettings(BaseModel):
     energy_weight: float = 5.0
     forces_weight: float = 10.0
     stress_weight: float = 50.0
+    core_forces_weight: float = Field(
+        default=1.0,
+        description="Weight of the forces of core frames, relative to others; below 1, their energy and stress count 0",
+    )
     ema_decay: float = 0.99
     seed: int = 1
     dtype: str = "float32"

@@ -71,7 +71,7 @@ def train(
     energies = atomic_reference_energies(split.train, recipe.elements)
     neighbours = mean_neighbour_number(split.train, settings.cutoff_A)
     for name, frames in (("train", split.train), ("validation", split.validation)):
-        _write_for_mace(work / f"{name}.extxyz", frames)
+        _write_for_mace(work / f"{name}.extxyz", frames, settings.core_forces_weight)
     record: dict[str, object] = {
         "settings": settings.model_dump(mode="json"),
         "start_from": start_from.name if start_from else None,
@@ -125,13 +125,18 @@ def mean_neighbour_number(frames: Sequence[Atoms], cutoff: float) -> float:
     return pairs / sum(len(frame) for frame in frames)
 
 
-def _write_for_mace(path: Path, frames: Sequence[Atoms]) -> None:
+def _write_for_mace(path: Path, frames: Sequence[Atoms], core_forces_weight: float) -> None:
     renamed = []
     for frame in frames:
         atoms = Atoms(frame.symbols, positions=frame.positions, cell=frame.cell[:], pbc=True)
         atoms.info["REF_energy"] = frame.get_potential_energy()
         atoms.info["REF_stress"] = frame.get_stress(voigt=False)
         atoms.arrays["REF_forces"] = frame.get_forces()
+        if frame.info.get("kind") == "core" and core_forces_weight < 1:
+            # a wall only has to be there: energies of 100 eV/atom must not compete with meV elsewhere
+            atoms.info.update(
+                config_energy_weight=0.0, config_forces_weight=core_forces_weight, config_stress_weight=0.0
+            )
         renamed.append(atoms)
     with atomic_path(path) as temporary:
         write(temporary, renamed, format="extxyz")

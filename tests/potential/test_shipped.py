@@ -1,0 +1,118 @@
+"""The potentials that come with mlsim keep the contract of every calculator, and are what their cards say."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+
+from mlsim import Composition
+from mlsim.errors import DataError, SettingsError
+from mlsim.melt_quench import pack
+from mlsim.potential import describe, library, load, shipped_potentials
+from mlsim.potential.evaluate import lattice_constants, shortest_repulsion
+from mlsim.shipped import shipped_folder
+
+
+@pytest.fixture(scope="module")
+def packed() -> Atoms:
+    return pack(Composition.parse("Li3ZrCl4O1.5"), 19, density_g_cm3=2.0, seed=4)
+
+
+def test_there_is_a_shipped_potential_for_the_shipped_study() -> None:
+    assert "lzoc-base" in shipped_potentials()
+    describe("lzoc-base").require(("Li", "Zr", "Cl", "O"))
+
+
+def test_the_compiled_form_was_made_of_the_model_that_is_shipped() -> None:
+    from mlsim.potential.engine import read_merged
+
+    info = describe("lzoc-base")
+    assert info.compiled is not None
+    assert read_merged(info.compiled).provenance["source_sha256"] == info.sha256
+
+
+def test_forces_and_stress_are_the_gradient_of_the_energy(packed: Atoms) -> None:
+    atoms = packed.copy()
+    atoms.calc = load("lzoc-base", dtype="float64")
+    numerical = calculate_numerical_forces(atoms, eps=1e-4, iatoms=[0, 7, 12, 18])
+    assert np.allclose(atoms.get_forces()[[0, 7, 12, 18]], numerical, atol=2e-4)
+    assert np.allclose(atoms.get_stress(), calculate_numerical_stress(atoms, eps=1e-5), atol=2e-5)
+
+
+def test_the_calculator_leaves_the_structure_alone(packed: Atoms) -> None:
+    atoms = packed.copy()
+    atoms.calc = load("lzoc-base")
+    before = atoms.positions.copy(), atoms.cell[:].copy(), atoms.numbers.copy()
+    atoms.get_forces()
+    after = atoms.positions, atoms.cell[:], atoms.numbers
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_engine_and_mace_agree_on_the_shipped_potential(packed: Atoms) -> None:
+    compiled, torch_made = packed.copy(), packed.copy()
+    compiled.calc = load("lzoc-base", engine="compiled")
+    torch_made.calc = load("lzoc-base", engine="mace", dtype="float64", device="cpu")
+    difference = compiled.get_potential_energy() - torch_made.get_potential_energy()
+    assert abs(difference) / len(packed) < 1e-6
+    assert np.allclose(compiled.get_forces(), torch_made.get_forces(), atol=1e-4)
+
+
+def test_every_pair_repels_from_half_an_angstrom_on() -> None:
+    assert min(shortest_repulsion(load("lzoc-base"), ("Li", "O", "Cl", "Zr")).values()) > 0
+
+
+def test_lattice_constants_are_within_one_and_a_half_percent_of_the_teachers() -> None:
+    teacher = {"LiCl": 5.149, "Li2O": 4.649, "c-ZrO2": 5.147}  # model_card.md
+    assert lattice_constants(load("lzoc-base")) == pytest.approx(teacher, rel=0.015)
+
+
+def test_an_unknown_name_suggests_the_right_one() -> None:
+    with pytest.raises(SettingsError, match="potential 'lzoc-bsae': no such file or name; did you mean 'lzoc-base'"):
+        load("lzoc-bsae")
+
+
+def test_missing_elements_are_named() -> None:
+    with pytest.raises(SettingsError, match="potential 'lzoc-base': does not know Ta; it was trained on Li, O, Cl, Zr"):
+        describe("lzoc-base").require(("Li", "Ta"))
+
+
+def test_a_model_that_was_tampered_with_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(shipped_folder("potentials") / "lzoc-base", tmp_path / "lzoc-base")
+    with (tmp_path / "lzoc-base" / "lzoc-base.model").open("ab") as stream:
+        stream.write(b"x")
+    monkeypatch.setattr(library, "shipped_folder", lambda name: tmp_path)
+    with pytest.raises(DataError, match="does not match the sha256"):
+        load("lzoc-base")
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "glass.model"
+    path.write_text("Li3ZrCl4O1.5")
+    with pytest.raises(DataError, match=r"glass.model: is no MACE model that this mace can read"):
+        load(path)
+
+
+def test_a_model_file_of_the_users_own_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLSIM_CACHE", str(tmp_path / "cache"))
+    own = tmp_path / "own.model"
+    shutil.copyfile(describe("lzoc-base").path, own)
+    assert type(load(own)).__name__ == "CompiledMACE"
+    made = list((tmp_path / "cache" / "compiled").iterdir())
+    stamp = made[0].stat().st_mtime_ns
+    load(own)
+    assert len(made) == 1
+    assert made[0].stat().st_mtime_ns == stamp
+
+
+def test_the_list_of_the_data_set_agrees_with_the_requirements() -> None:
+    listed = json.loads((shipped_folder("potentials") / "lzoc-base" / "dataset.json").read_text())
+    assert listed["frames"] == sum(chain["frames"] for chain in listed["chains"].values())
+    assert listed["frames"] >= 700
+    assert listed["atoms"] >= 30_000
+    assert {chain["part"] for chain in listed["chains"].values()} == {"train", "validation", "test"}
