@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase import Atoms
 from toy_ions import ToySource
 from toy_study import write_toy_study
 
 import mlsim
 from mlsim.cli import main
-from mlsim.io.structures import read_structure
+from mlsim.io.structures import read_structure, write_structure
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -200,3 +201,41 @@ def test_a_run_prints_the_table_the_notes_and_where_the_report_is(run: Run, tmp_
     assert code == 0
     assert output.startswith("out: already done; delete result.json there to analyse again\n")
     assert run("report", "out")[:2] == (0, f"wrote {Path('out/report.html')}\n")
+
+
+def random_walk(path: str, temperature_K: float, seed: int, *, energy_eV: float = 0.2) -> str:
+    """Write ions that diffuse with D = exp(1 − Ea/kT) Å²/ps beside a framework at rest, wrapped, one frame per ps."""
+    generator = np.random.default_rng(seed)
+    spread = np.sqrt(2 * np.exp(1 - energy_eV / (8.617333262e-5 * temperature_K)))
+    steps = generator.standard_normal((400, 24, 3)) * spread
+    steps[:, 16:] = 0
+    walk = generator.random((24, 3)) * 12 + np.cumsum(steps, axis=0)
+    frames = [Atoms("Li16Zr8", positions=positions, cell=[12] * 3, pbc=True) for positions in walk]
+    for atoms in frames:
+        atoms.wrap()
+    write_structure(path, frames)
+    return path
+
+
+def test_transport_gives_back_the_activation_energy_of_random_walks(run: Run) -> None:
+    kelvins = ("500", "500", "600", "600", "800", "800")
+    files = [random_walk(f"walk-{n}.extxyz", float(kelvin), n) for n, kelvin in enumerate(kelvins)]
+    arguments = ("--element", "Li", "--temperature-K", *kelvins, "--interval-ps", "1", "-o", "t.json")
+    code, output, errors = run("transport", *files, *arguments)
+    assert code == 0, errors
+    rows = json.loads(Path("t.json").read_text())["quantities"]
+    energy = next(row for row in rows if row["name"] == "activation_energy_eV")
+    assert abs(energy["value"] - 0.2) < 4 * energy["standard_error"] < 0.1
+    assert {row["n_independent"] for row in rows} == {2}
+    assert [row["temperature_K"] for row in rows if row["name"] == "li_diffusivity_cm2_s"] == [500, 600, 800]
+    assert "Activation energy" in output
+
+
+def test_a_foreign_trajectory_without_time_steps_or_temperature_says_what_is_missing(run: Run) -> None:
+    file = random_walk("walk.extxyz", 600, 1)
+    assert run("transport", file, "-o", "t.json")[2] == (
+        "error: walk.extxyz: does not say the time between frames; give interval_ps (--interval-ps)\n"
+    )
+    assert run("transport", file, "--interval-ps", "1", "-o", "t.json")[2] == (
+        "error: walk.extxyz: does not say its temperature; give it with --temperature-K\n"
+    )
