@@ -142,10 +142,9 @@ class CompiledMACE(Calculator):  # type: ignore[misc]
             )
         if not np.isfinite(cell).all():
             raise DataError(f"the cell is {cell.tolist()}, expected finite numbers")
+        if (atoms.pbc & ~cell.any(axis=1)).any():
+            raise DataError("the cell has no vector in a periodic direction; set the cell or switch pbc off there")
         if not atoms.pbc.all():
-            lengths = np.sqrt((cell**2).sum(axis=1))
-            if (atoms.pbc & (lengths == 0)).any():
-                raise DataError("the cell has no vector in a periodic direction; set the cell or switch pbc off there")
             cell = atoms.cell.complete().array
         if not volume(cell) > 1e-6:
             raise DataError(f"the cell has a volume of {volume(cell):g} Å3, expected a positive one")

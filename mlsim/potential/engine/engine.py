@@ -270,6 +270,7 @@ def check_committee(models: Sequence[MergedModel]) -> None:
         for name in ("numbers", "cutoff_A", "table_start_A", "intervals", "channels", "l_max"):
             ours, theirs = getattr(model, name), getattr(first, name)
             if ours != theirs:
+                got, expected = (f"{x:g}" if isinstance(x, float) else f"{x}" for x in (ours, theirs))
                 raise SettingsError(
-                    f"committee: model {k} has {name} = {ours}, but model 1 has {theirs}; make them equal"
+                    f"committee: model {k} has {name} = {got}, but model 1 has {expected}; make them equal"
                 )

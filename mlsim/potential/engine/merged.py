@@ -202,7 +202,7 @@ def read_merged(path: str | Path) -> MergedModel:
     if not path.is_file():
         raise DataError(f"{path}: no such file, expected one that `mlsim potential compile` wrote")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays.pop("header").tobytes())
         kind, version = header["format"], header["version"]

@@ -16,7 +16,9 @@ from mlsim.potential.engine.extract import merge, reference_results
 NUMBERS = (3, 8, 17, 40)
 
 
-def random_model(*, k: int = 16, l_max: int = 2, seed: int = 0, first: str = "RealAgnosticInteractionBlock", **other: Any) -> Any:
+def random_model(
+    *, k: int = 16, l_max: int = 2, seed: int = 0, first: str = "RealAgnosticInteractionBlock", **other: Any
+) -> Any:
     """Return a float32 model; `first` is the interaction of layer 1 (mace_run_train's choice for --model MACE)."""
     import torch
     from e3nn import o3

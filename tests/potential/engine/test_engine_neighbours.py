@@ -1,0 +1,94 @@
+"""The candidate list holds every pair that it must, sorted, at any time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mlsim.errors import DataError
+from mlsim.potential.engine.neighbours import SHIFT_BITS, Candidates, shift_codes
+
+CUTOFF, SKIN = 2.5, 0.8
+TRICLINIC = np.array([[2.1, 0.0, 0.0], [0.9, 3.0, 0.0], [-0.7, 0.8, 5.5]])
+ALL, SLAB, NONE = np.array([True] * 3), np.array([True, True, False]), np.array([False] * 3)
+
+
+def naive(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float
+) -> set[tuple[int, int, int, int, int]]:
+    """All directed pairs by a double loop over atoms and many images."""
+    reach = [np.arange(-6, 7) if p else np.zeros(1, int) for p in pbc]
+    S = np.stack(np.meshgrid(*reach, indexing="ij"), -1).reshape(-1, 3)
+    found = set()
+    for i in range(len(positions)):
+        for j in range(len(positions)):
+            r = np.linalg.norm(positions[j] - positions[i] + S @ cell, axis=1)
+            close = S[(r < cutoff) & ((i != j) | S.any(axis=1))]
+            found |= {(i, j, *row) for row in close.tolist()}
+    return found
+
+
+def listed(candidates: Candidates, cell: np.ndarray) -> list[tuple[int, int, int, int, int]]:
+    rows = []
+    for i in range(len(candidates.first) - 1):
+        for packed in candidates.pairs[candidates.first[i] : candidates.first[i + 1]]:
+            shift = candidates.shifts[packed & ((1 << SHIFT_BITS) - 1)]
+            S = np.rint(np.linalg.solve(cell.T, shift)).astype(int)
+            rows.append((i, int(packed >> SHIFT_BITS), *S.tolist()))
+    return rows
+
+
+@pytest.mark.parametrize("pbc", [ALL, SLAB, NONE])
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_pairs_are_those_of_a_naive_loop_in_order(n: int, pbc: np.ndarray) -> None:
+    # some atoms lie outside of the cell, as in a run that never wraps
+    positions = np.random.default_rng(n).normal(0, 3, (n, 3))
+    candidates = Candidates(CUTOFF, SKIN)
+    candidates.find(positions, TRICLINIC, pbc)
+    rows = listed(candidates, TRICLINIC)
+    expected = naive(
+        positions - np.floor(positions @ np.linalg.inv(TRICLINIC) * pbc) @ TRICLINIC, TRICLINIC, pbc, CUTOFF + SKIN
+    )
+    assert len(rows) == len(expected)
+    assert rows == sorted(rows)
+    for i, j, *S in rows:
+        assert np.linalg.norm(positions[j] - positions[i] + np.array(S) @ TRICLINIC) < CUTOFF + SKIN
+
+
+def test_list_is_complete_whenever_it_says_so() -> None:
+    rng = np.random.default_rng(0)
+    start = rng.random((6, 3)) @ TRICLINIC
+    candidates = Candidates(CUTOFF, SKIN)
+    candidates.find(start, TRICLINIC, ALL)
+    kept = 0
+    for _ in range(60):
+        strain = np.eye(3) + rng.normal(0, 0.05, (3, 3))
+        cell = TRICLINIC @ strain
+        positions = start @ strain + rng.normal(0, 0.1, start.shape)
+        if candidates.complete(positions, cell, ALL):
+            kept += 1
+            assert naive(positions, cell, ALL, CUTOFF) <= set(listed(candidates, cell))
+    assert 10 < kept < 60
+
+
+def test_list_is_made_anew_for_other_atoms_or_boundaries() -> None:
+    positions = np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+    candidates = Candidates(CUTOFF, SKIN)
+    assert not candidates.complete(positions, TRICLINIC, ALL)
+    candidates.find(positions, TRICLINIC, ALL)
+    assert candidates.complete(positions, TRICLINIC, ALL)
+    assert not candidates.complete(positions, TRICLINIC, SLAB)
+    assert not candidates.complete(np.zeros((3, 3)), TRICLINIC, ALL)
+
+
+def test_many_shifts_are_numbered_as_few_are() -> None:
+    S = np.random.default_rng(0).integers(-40, 41, (500, 3)).astype(np.int32)
+    there, back, lattice = shift_codes(S)
+    assert np.array_equal(lattice[there], S)
+    assert np.array_equal(lattice[back], -S)
+    assert np.array_equal(np.argsort(there, kind="stable"), np.lexsort(S.T[::-1]))
+
+
+def test_atoms_out_of_all_bounds_are_refused() -> None:
+    with pytest.raises(DataError, match="neighbours lie up to 2000000000 cells apart: the atoms have left all bounds"):
+        shift_codes(np.array([[2_000_000_000, -2_000_000_000, 7]], np.int32))
