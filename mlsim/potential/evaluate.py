@@ -147,14 +147,15 @@ def lattice_constants(calculator: Any) -> dict[str, float]:
 
 
 def shortest_repulsion(calculator: Any, elements: Sequence[str]) -> dict[tuple[str, str], float]:
-    """Return, for each pair alone in vacuum, the weakest repulsive force in eV/Å from 0.5 Å to half the usual distance.
+    """Return, for each pair alone in vacuum, the weakest repulsion in eV/Å from 0.5 Å to 0.45 of the usual distance.
 
-    Negative means that the pair attracts somewhere in there: a hole through which a melt collapses.
+    Negative means that the pair attracts somewhere in there: a hole through which a melt collapses. The range ends
+    where free molecules begin (Cl–O 1.46 Å; the bond of ClO is 1.57 Å long).
     """
     weakest = {}
     for pair in combinations_with_replacement(sorted(elements), 2):
         forces = []
-        for distance in np.linspace(0.5, 0.5 * FIRST_SHELL_A[pair], 20):
+        for distance in np.linspace(0.5, 0.45 * FIRST_SHELL_A[pair], 20):
             atoms = Atoms(pair, positions=[(0, 0, 0), (distance, 0, 0)], cell=[20, 20, 20], pbc=True)
             atoms.calc = calculator
             with warnings.catch_warnings():

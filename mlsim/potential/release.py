@@ -105,7 +105,7 @@ def model_card(
     lattice
         Lattice constant of the potential and of the teacher (None when not given), Å.
     repulsion
-        Weakest repulsive force of each pair from 0.5 Å to half its usual distance, eV/Å.
+        Weakest repulsive force of each pair from 0.5 Å to 0.45 of its usual distance, eV/Å.
     melts
         The melts that were run.
     """
@@ -132,7 +132,7 @@ def model_card(
     for name, (own, teacher) in lattice.items():
         compared = f"{teacher:.3f} | {100 * (own / teacher - 1):+.2f} %" if teacher else "not given | "
         lines.append(f"| {name} | {own:.3f} | {compared} |")
-    lines += ["", "## Short range: weakest repulsion of a pair in vacuum, 0.5 Å to half its usual distance", ""]
+    lines += ["", "## Short range: weakest repulsion of a pair in vacuum, 0.5 Å to 0.45 of its usual distance", ""]
     lines += ["| pair | eV/Å |", "|---|---|", *(f"| {a}–{b} | {force:.2f} |" for (a, b), force in repulsion.items())]
     if melts:
         pairs = list(melts[0].closest)
