@@ -7,6 +7,7 @@ DATASET/labelled/CHAIN.extxyz   the same with energy, forces and stress of the t
 from __future__ import annotations
 
 import hashlib
+import io
 import lzma
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -104,7 +105,10 @@ def dataset_sha256(frames: Iterable[Atoms]) -> str:
 
 def _frames_of(path: Path) -> list[Atoms]:
     try:
-        frames = read(path, index=":")
+        # unpacked at once: ASE seeks in the file, and each seek in a compressed one starts from its beginning
+        content = path.read_bytes()
+        text = (lzma.decompress(content) if path.suffix == ".xz" else content).decode()
+        frames = read(io.StringIO(text), index=":", format="extxyz")
     except Exception as error:  # any reader fault means the same to the user
         raise DataError(f"{path}: cannot be read as extended XYZ ({type(error).__name__}: {error})") from error
     return list(frames)

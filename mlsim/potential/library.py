@@ -190,14 +190,16 @@ def _compiled_in_cache(info: PotentialInfo, *, required: bool) -> Path | None:
 
 
 def _torch_model(path: Path) -> Any:
-    import mace  # noqa: F401  before e3nn, or e3nn's own import order breaks
-    import torch
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch and e3nn warn about each other's internals on import and on loading
+        import mace  # noqa: F401  before e3nn, or e3nn's own import order breaks
+        import torch
 
-    try:
-        model = torch.load(path, map_location="cpu", weights_only=False)
-        _ = model.atomic_numbers, model.r_max
-    except Exception as error:  # any pickle fault means the same to the user
-        raise DataError(f"{path}: is no MACE model that this mace can read ({type(error).__name__})") from error
+        try:
+            model = torch.load(path, map_location="cpu", weights_only=False)
+            _ = model.atomic_numbers, model.r_max
+        except Exception as error:  # any pickle fault means the same to the user
+            raise DataError(f"{path}: is no MACE model that this mace can read ({type(error).__name__})") from error
     return model
 
 
