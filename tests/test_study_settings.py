@@ -34,9 +34,9 @@ def test_the_shipped_study_is_the_oxychloride_glass_with_preset_quick() -> None:
     assert settings.glasses.atoms == 114
 
 
-def test_quick_is_minutes_on_two_cores_with_the_compiled_engine_at_2_ms_a_step() -> None:
+def test_quick_is_at_most_15_minutes_on_two_cores_at_2_ms_a_step() -> None:
     study = read_study()
-    assert total_steps(study) * study.glasses.number * 0.002 / 2 < 8 * 60
+    assert total_steps(study) * study.glasses.number * 0.002 / 2 < 15 * 60
 
 
 def test_production_is_what_a_publication_needs() -> None:
