@@ -187,8 +187,9 @@ def _coordination(axes: Axes, series: ReportSeries) -> None:
         style: dict[str, Any] = {"color": colour, "ecolor": "0.4", "error_kw": {"linewidth": 0.7}}
         axes.bar(at, 100 * np.asarray(part.fraction), width, yerr=error, label=_plain(part.neighbour), **style)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="number", ylabel=f"share of {_plain(series.coordination[0].center)} (%)", ylim=(0, None))
-    axes.legend(loc="upper right")
+    axes.set(xlabel="number", ylabel=f"share of {_plain(series.coordination[0].center)} (%)")
+    axes.set_ylim(0, 1.15 * axes.get_ylim()[1])  # a row for the legend, above the bars
+    axes.legend(loc="upper right", ncols=len(series.coordination), handlelength=1.0)
 
 
 def _links(axes: Axes, series: ReportSeries) -> None:
@@ -210,12 +211,12 @@ def _links(axes: Axes, series: ReportSeries) -> None:
         if name in published:
             axes.barh(i + 0.2, 100 * published[name], 0.38, color=PUBLISHED)
     axes.set_yticks(range(len(names)), [_plain(name) for name in names])
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.4, -1.3)  # downwards, with a row for the legend
     axes.set(xlabel="share (%)", xlim=(0, None))
     axes.bar(0, 0, color=MODEL, label="model")
     if published:
         axes.bar(0, 0, color=PUBLISHED, label="publ. RMC")
-    axes.legend(loc="best")
+    axes.legend(loc="upper right", ncols=2, handlelength=1.0, columnspacing=1.0)
 
 
 def _arrhenius(axes: Axes, series: ReportSeries) -> None:
