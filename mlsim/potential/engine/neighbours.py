@@ -83,14 +83,16 @@ class Candidates:
 
     def find(self, positions: Floats, cell: Floats, pbc: NDArray[np.bool_]) -> None:
         """Make the list anew; directions that are not periodic need some cell vector too."""
-        n = len(positions)
         reach = self.cutoff_A + self.skin_A
+        self.pairs = self.pairs[:0]
         finder = vesin_without_torch().NeighborList(cutoff=reach, full_list=False, n_threads=self.threads)
-        i, j, S = finder.compute(points=positions, box=cell, periodic=pbc, quantities="ijS")
-        there, back, self._lattice = shift_codes(S)
-        self.first = np.zeros(n + 1, np.int64)
+        # views of the finder's memory, which ends with it
+        i, j, S = finder.compute(points=positions, box=cell, periodic=pbc, quantities="ijS", copy=False)
+        span, codes = shift_codes(S)
+        self.first = np.zeros(len(positions) + 1, np.int64)
         self.pairs = np.empty(2 * len(i), np.int64)
-        sorted_pairs(i.astype(np.int64), j.astype(np.int64), there, back, self.first, self.pairs)
+        sorted_pairs(i.view(np.int64), j.view(np.int64), S, span, codes, self.first, self.pairs)
+        self._lattice = np.stack(np.unravel_index(codes, tuple(span)), axis=1) - (span - 1.0) / 2
         self.shifts, self._shifts_cell = lattice_vectors(self._lattice, cell), cell.copy()
         self._positions, self._cell, self._pbc = positions.copy(), cell.copy(), tuple(pbc)
         self.n_built += 1
@@ -102,36 +104,36 @@ def lattice_vectors(lattice: Floats, cell: Floats) -> Floats:
     return vectors
 
 
-def shift_codes(S: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """Return numbers of the shifts S and -S that sort like them, and the shifts by number.
+def shift_codes(S: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many values each component of the shifts S and -S spans, and the sorted codes of the shifts.
+
+    The code of a shift is its place in the box of that span; codes sort like shifts. While the box is small, it is
+    taken whole, and the code is the place in the result as well.
 
     Examples
     --------
-    >>> there, back, lattice = shift_codes(np.array([[0, 0, 0], [1, 0, -1]], np.int32))
-    >>> lattice[there].tolist(), lattice[back].tolist()
-    ([[0.0, 0.0, 0.0], [1.0, 0.0, -1.0]], [[0.0, 0.0, 0.0], [-1.0, 0.0, 1.0]])
+    >>> shift_codes(np.array([[0, 0, 0], [1, 0, 0]], np.int32))
+    (array([3, 1, 1]), array([0, 1, 2]))
     """
-    reach = np.abs(S.astype(np.int64)).max(axis=0, initial=0)
-    span = 2 * reach + 1
+    largest = np.array([max(-int(column.min()), int(column.max())) if len(S) else 0 for column in S.T])
+    span = 2 * largest + 1
     if np.log2(span).sum() > 62:
-        raise DataError(f"neighbours lie up to {int(reach.max())} cells apart: the atoms have left all bounds")
+        raise DataError(f"neighbours lie up to {int(largest.max())} cells apart: the atoms have left all bounds")
     total = int(span.prod())
-    there = ((S[:, 0] + reach[0]) * span[1] + S[:, 1] + reach[1]) * span[2] + S[:, 2] + reach[2]
-    back = total - 1 - there
-    codes = np.arange(total)
-    if total > DENSE:
-        codes = np.unique(np.concatenate([there, back]))
-        there, back = np.searchsorted(codes, there), np.searchsorted(codes, back)
+    if total <= DENSE:
+        return span, np.arange(total)
+    there = ((S[:, 0] + largest[0]) * span[1] + S[:, 1] + largest[1]) * span[2] + S[:, 2] + largest[2]
+    there = np.unique(there)
+    codes = np.unique(np.concatenate([there, total - 1 - there]))
     if len(codes) >= 1 << SHIFT_BITS:
         raise DataError(f"neighbours by {len(codes)} different lattice vectors: wrap the atoms into the cell")
-    lattice = np.stack(np.unravel_index(codes, tuple(span)), axis=1) - reach
-    return there, back, lattice.astype(np.float64)
+    return span, codes
 
 
 @compiled
-def sorted_pairs(i: Any, j: Any, there: Any, back: Any, first: Any, pairs: Any) -> None:
+def sorted_pairs(i: Any, j: Any, S: Any, span: Any, codes: Any, first: Any, pairs: Any) -> None:
     """Write both directions of every pair, by atom and then sorted by neighbour and shift."""
-    n = len(first) - 1
+    n, total = len(first) - 1, span[0] * span[1] * span[2]
     for k in range(len(i)):
         first[i[k] + 1] += 1
         first[j[k] + 1] += 1
@@ -139,9 +141,13 @@ def sorted_pairs(i: Any, j: Any, there: Any, back: Any, first: Any, pairs: Any) 
         first[a + 1] += first[a]
     fill = first[:n].copy()
     for k in range(len(i)):
-        pairs[fill[i[k]]] = (j[k] << SHIFT_BITS) + there[k]
+        there = np.int64(S[k, 0]) * span[1] * span[2] + np.int64(S[k, 1]) * span[2] + np.int64(S[k, 2]) + (total - 1) // 2
+        back = total - 1 - there
+        if len(codes) < total:
+            there, back = np.searchsorted(codes, there), np.searchsorted(codes, back)
+        pairs[fill[i[k]]] = (j[k] << SHIFT_BITS) + there
         fill[i[k]] += 1
-        pairs[fill[j[k]]] = (i[k] << SHIFT_BITS) + back[k]
+        pairs[fill[j[k]]] = (i[k] << SHIFT_BITS) + back
         fill[j[k]] += 1
     for a in range(n):
         for k in range(first[a] + 1, first[a + 1]):

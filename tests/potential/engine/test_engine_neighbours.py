@@ -81,12 +81,17 @@ def test_list_is_made_anew_for_other_atoms_or_boundaries() -> None:
     assert not candidates.complete(np.zeros((3, 3)), TRICLINIC, ALL)
 
 
-def test_many_shifts_are_numbered_as_few_are() -> None:
-    S = np.random.default_rng(0).integers(-40, 41, (500, 3)).astype(np.int32)
-    there, back, lattice = shift_codes(S)
-    assert np.array_equal(lattice[there], S)
-    assert np.array_equal(lattice[back], -S)
-    assert np.array_equal(np.argsort(there, kind="stable"), np.lexsort(S.T[::-1]))
+def test_pairs_are_sorted_when_atoms_lie_many_cells_apart() -> None:
+    rng = np.random.default_rng(0)
+    here = rng.random((12, 3)) @ TRICLINIC
+    away = rng.integers(-40, 41, here.shape)
+    near, far = Candidates(CUTOFF, SKIN), Candidates(CUTOFF, SKIN)
+    near.find(here, TRICLINIC, ALL)
+    far.find(here + away @ TRICLINIC, TRICLINIC, ALL)
+    rows = listed(far, TRICLINIC)
+    assert rows == sorted(rows)
+    back = {(i, j, *(np.array(S) + away[j] - away[i]).tolist()) for i, j, *S in rows}
+    assert back == set(listed(near, TRICLINIC))
 
 
 def test_atoms_out_of_all_bounds_are_refused() -> None:
