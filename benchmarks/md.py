@@ -3,7 +3,7 @@
     python benchmarks/md.py [MODEL] [--atoms 114 912 7296] [--fast]
 
 Both move the same atoms by velocity Verlet at about 1500 K through ASE; neighbour lists and ASE are in the times.
-Times are the smallest of several blocks, of CPU time where there is one thread and of wall time where there are two.
+Times are the smallest of several blocks, of CPU time on one thread; the column "two threads" is the gain in wall time.
 """
 
 from __future__ import annotations
@@ -125,9 +125,7 @@ def table(model: Path, compiled: Path, sizes: list[int], fast: bool) -> None:
     """Print the rows."""
     base = melt(compiled)
     reference = mace_calculator(model)
-    print(
-        "| atoms | MACECalculator float32, µs/atom/step | engine, µs/atom/step | ratio | gain of two threads | ΔF, eV/Å |"
-    )
+    print("| atoms | MACECalculator float32, µs/atom/step | engine, µs/atom/step | ratio | two threads | ΔF, eV/Å |")
     print("|---|---|---|---|---|---|")
     for n in sizes:
         atoms = enlarged(base, n)

@@ -141,7 +141,7 @@ def sorted_pairs(i: Any, j: Any, S: Any, span: Any, codes: Any, first: Any, pair
         first[a + 1] += first[a]
     fill = first[:n].copy()
     for k in range(len(i)):
-        there = np.int64(S[k, 0]) * span[1] * span[2] + np.int64(S[k, 1]) * span[2] + np.int64(S[k, 2]) + (total - 1) // 2
+        there = (np.int64(S[k, 0]) * span[1] + S[k, 1]) * span[2] + S[k, 2] + (total - 1) // 2
         back = total - 1 - there
         if len(codes) < total:
             there, back = np.searchsorted(codes, there), np.searchsorted(codes, back)

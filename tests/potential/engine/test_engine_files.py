@@ -27,6 +27,7 @@ from mlsim.potential.engine import (
 )
 from mlsim.potential.engine.extract import merge
 from mlsim.potential.engine.merged import file_sha256, write_merged
+from mlsim.shipped import shipped_folder
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +170,21 @@ print(sorted({{"torch", "mace", "e3nn"}} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", sorted(p.parent.name for p in shipped_folder("potentials").glob("*/*.model")))
+def test_shipped_potentials_compile_to_the_file_beside_them(folder: str, tmp_path: Path) -> None:
+    (model,) = (shipped_folder("potentials") / folder).glob("*.model")
+    report = compile_model(model, tmp_path / "again.npz")
+    shipped = read_merged(model.with_suffix(".npz"))
+    assert shipped.provenance["source_sha256"] == report.source_sha256
+    results = []
+    for path in (model.with_suffix(".npz"), report.path):
+        calculator = CompiledMACE(path)
+        calculator.calculate(frames(shipped.numbers)[0])
+        results.append(calculator.results["forces"])
+    assert results[0] == pytest.approx(results[1], abs=1e-5)
 
 
 def test_machine_without_a_folder_for_the_cache_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
