@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["PlainStudyDisplay", "announced", "print_outcome", "print_rows", "study_display"]
 
 _RATE_WINDOW_S: Final = 60.0
-_TABLE_WIDTH: Final = 118
+_TABLE_WIDTH: Final = 134  # in a file
+_ROOM_FOR_VERDICT, _ROOM_FOR_SOURCE = 116, 132
 
 
 @dataclass
@@ -193,7 +194,7 @@ def print_outcome(outcome: StudyOutcome) -> None:
     series = read_series(outcome.directory / "series.json")
     groups = comparisons(read_result(outcome.result), series)
     source = "" if series.published is None else f"; published: doi:{series.published.source.doi}"
-    console.print(_table([row for _, rows in groups for row in rows], source))
+    console.print(_table([row for _, rows in groups for row in rows], console.width, source))
     for note in outcome.notes:
         console.print(f"- {note}", markup=False)
     console.print(f"report: {outcome.report}", markup=False)
@@ -203,35 +204,35 @@ def print_rows(rows: Sequence[QuantityRow]) -> None:
     """Print numbers as a table."""
     from mlsim.report.comparison import comparison_of
 
-    _console().print(_table([comparison_of(row) for row in rows]))
+    console = _console()
+    console.print(_table([comparison_of(row) for row in rows], console.width))
 
 
-def _table(rows: Sequence[Comparison], source: str = "") -> Table:
-    """Return the table of our numbers beside the published ones."""
+def _table(rows: Sequence[Comparison], width: int, source: str = "") -> Table:
+    """Return the table of our numbers beside the published ones, with as many columns as fit."""
     compared = any(row.published for row in rows)
-    table = Table(
-        box=box.SIMPLE,
-        pad_edge=False,
-        caption=f"± one standard error over n independent glasses; difference in standard errors{source}"
-        if compared
-        else "± one standard error over n independent glasses or runs",
-        caption_justify="left",
-    )
-    table.add_column("quantity", no_wrap=True)
-    table.add_column("ours", justify="right", no_wrap=True)
-    table.add_column("unit")
-    table.add_column("n", justify="right")
+    caption = "± one standard error over n independent glasses or runs"
     if compared:
-        table.add_column("published", justify="right")
-        table.add_column("difference", justify="right")
-        table.add_column("")
-        table.add_column("published by")
+        caption = f"± one standard error over n independent glasses; difference in standard errors{source}"
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False, caption=caption, caption_justify="left")
+    table.add_column("quantity", no_wrap=width >= _ROOM_FOR_VERDICT)
+    for name in ("ours", "n"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if compared:
+        table.add_column("published", justify="right", no_wrap=True)
+        table.add_column("difference", justify="right", no_wrap=True)
+    if compared and width >= _ROOM_FOR_VERDICT:
+        table.add_column("", no_wrap=True)
+    if compared and width >= _ROOM_FOR_SOURCE:
+        table.add_column("published by", no_wrap=True)
+    group = ""
     for row in rows:
-        cells = [row.label, row.ours, row.unit, str(row.n_independent)]
-        if compared:
-            difference = "" if row.difference is None else f"{row.difference:+.1f}"
-            cells += [row.published, difference, row.verdict, row.source]
-        table.add_row(*cells)
+        if row.group != group:
+            group = row.group
+            table.add_row(group, style="bold")
+        difference = "" if row.difference is None else f"{row.difference:+.1f}"
+        cells = [f"  {row.label}", f"{row.ours} {row.unit}".strip(), str(row.n_independent), row.published, difference]
+        table.add_row(*[*cells, row.verdict, row.source][: len(table.columns)])
     return table
 
 
