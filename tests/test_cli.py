@@ -18,6 +18,7 @@ from toy_study import write_toy_study
 import mlsim
 from mlsim.cli import main
 from mlsim.io.structures import read_structure, write_structure
+from mlsim.units import G_CM3_PER_U_A3
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -71,6 +72,10 @@ def test_the_single_steps_lead_from_a_formula_to_transport(run: Run, tmp_path: P
     assert len(read_structure("packed.extxyz")) == 38
     assert run("quench", "packed.extxyz", "--schedule", "short.yaml", "--seed", "2", "-o", "q")[0] == 0
     assert {path.name for path in Path("q").iterdir()} >= {"glass.extxyz", "thermo.csv", "result.json"}
+    quenched = {q["name"]: q["value"] for q in json.loads(Path("q/result.json").read_text())["quantities"]}
+    glass = read_structure("q/glass.extxyz")
+    density = glass.get_masses().sum() / glass.get_volume() * G_CM3_PER_U_A3
+    assert density == pytest.approx(quenched["density_g_cm3"])  # the mean, not that of the last step
     arguments = ("--temperature-K", "1500", "--time-ps", "1", "--equilibration-ps", "0.1", "-o", "m")
     assert run("md", "q/glass.extxyz", *arguments)[0] == 0
     code, output, errors = run("transport", "m/trajectory.h5", "--element", "Li", "-o", "t.json")

@@ -77,3 +77,9 @@ def test_every_command_of_the_readme_exists_with_its_options(capsys: pytest.Capt
         text = capsys.readouterr().out
         for option in (argument for argument in arguments if argument.startswith("-")):
             assert option in text, (name, option)
+
+
+def test_every_file_that_the_readme_shows_is_there() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README.read_text(encoding="utf-8"))
+    assert "docs/quick.png" in links
+    assert [link for link in links if not (README.parent / link).is_file()] == []

@@ -231,3 +231,19 @@ def test_a_full_disk_while_the_result_is_written_is_one_line_and_loses_nothing(
             run_study(read_study(study), outcome.directory, potential=ToySource())
     run_study(read_study(study), outcome.directory, potential=ToySource())
     assert outcome.result.read_bytes() == content
+
+
+def test_a_bad_measured_file_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
+    (tmp_path / "glass.gr").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    study = write_toy_study(tmp_path, "measurement: {file: glass.gr, quantity: g_pdf, q_max_per_A: 20}\n")
+    with pytest.raises(DataError, match=r"glass\.gr"):
+        run_study(read_study(study), tmp_path / "out", potential=ToySource())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_measured_file_without_points_in_the_range_asked_for_is_refused_first(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "glass.gr", np.column_stack([np.linspace(1, 5, 50), np.ones(50)]))
+    entry = "measurement: {file: glass.gr, quantity: g_pdf, q_max_per_A: 20, from_x: 8, to_x: 9}\n"
+    with pytest.raises(DataError, match="nothing to compare: curve g_pdf: no point between 8 and 9"):
+        run_study(read_study(write_toy_study(tmp_path, entry)), tmp_path / "out", potential=ToySource())
+    assert not (tmp_path / "out").exists()

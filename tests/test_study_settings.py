@@ -180,3 +180,23 @@ def test_a_bad_schedule_file_is_named_with_its_key(tmp_path: Path) -> None:
     (tmp_path / "slow.yaml").write_text("segments: [{kind: hold, temperatur_K: 3, duration_ps: 1}]\n", encoding="utf-8")
     message = complaint(tmp_path, "composition: Li3ZrCl4O1.5\nmelt_quench: slow.yaml\n")
     assert message == "slow.yaml: unknown key 'temperatur_K' in segments[0]; did you mean 'temperature_K'?"
+
+
+def test_the_preset_takes_the_number_of_atoms_nearest_to_its_own_that_is_whole(tmp_path: Path) -> None:
+    assert study(tmp_path, "composition: Li2ZrCl6\n").glasses.atoms == 117
+    assert "expected a multiple of 9; use 108 or 117" in complaint(
+        tmp_path, "composition: Li2ZrCl6\nglasses: {atoms: 114}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("topology: {cutoffs_A: {Zr-Br: 2.5}}", "topology.cutoffs_A Zr-Br: Li3ZrCl4O1.5 holds no Br"),
+        ("topology: {bridging: [O, Br]}", "topology.bridging: Li3ZrCl4O1.5 holds no Br"),
+        ("scattering: {q_min_per_A: 30}", "q_min_per_A 30 is not below q_max_per_A 25"),
+        ("transport: {time_ps: 0.0001}", "time_ps 0.0001 holds fewer than 20 frames of 20 fs"),
+    ],
+)
+def test_what_the_analysis_cannot_do_is_refused_before_any_md(tmp_path: Path, text: str, message: str) -> None:
+    assert message in complaint(tmp_path, f"composition: Li3ZrCl4O1.5\n{text}\n")

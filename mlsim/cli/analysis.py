@@ -144,14 +144,15 @@ def transport(
 def _transport_rows(
     diffusion: Diffusion, group: Sequence[Trajectory], element: str, charge: float
 ) -> list[QuantityRow]:
+    from mlsim.cli.display import UPPER_BOUND
     from mlsim.transport import carriers_per_A3, conductivity
 
     kelvin = diffusion.temperature_K
-    method = diffusion.reason if diffusion.diffusive else f"upper bound (95 %), {diffusion.reason}"
+    method = diffusion.reason if diffusion.diffusive else f"{UPPER_BOUND} (95 %), {diffusion.reason}"
     sigma = conductivity(diffusion, carriers_per_A3(group, element), charge)
     return [
         _row(f"{element.lower()}_diffusivity_cm2_s", diffusion.diffusivity, method, kelvin),
-        _row("conductivity_mS_cm", sigma, f"Nernst-Einstein; {method}", kelvin),
+        _row("conductivity_mS_cm", sigma, f"{method}; Nernst-Einstein", kelvin),
     ]
 
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from mlsim.report.comparison import Comparison
     from mlsim.study import StudyOutcome, StudySettings
 
-__all__ = ["PlainStudyDisplay", "announced", "print_outcome", "print_rows", "study_display"]
+__all__ = ["UPPER_BOUND", "PlainStudyDisplay", "announced", "print_outcome", "print_rows", "study_display"]
+
+UPPER_BOUND: Final = "upper bound"
+"""How the method of a row begins whose value is only a bound from above."""
 
 _RATE_WINDOW_S: Final = 60.0
 _TABLE_WIDTH: Final = 134  # in a file
@@ -205,7 +208,8 @@ def print_rows(rows: Sequence[QuantityRow]) -> None:
     from mlsim.report.comparison import comparison_of
 
     console = _console()
-    console.print(_table([comparison_of(row) for row in rows], console.width))
+    compared = [comparison_of(row, upper_bound=row.method.startswith(UPPER_BOUND)) for row in rows]
+    console.print(_table(compared, console.width))
 
 
 def _table(rows: Sequence[Comparison], width: int, source: str = "") -> Table:

@@ -101,6 +101,7 @@ def _run(
     from mlsim.io.trajectories import TrajectoryRecorder
     from mlsim.melt_quench import run_schedule
     from mlsim.study import LoadedWhenNeeded, ModelFile, folder_lock, require_elements
+    from mlsim.study.glass_stages import at_mean_density
 
     start = read_structure(file)
     source = ModelFile.named(potential)
@@ -128,7 +129,7 @@ def _run(
             )
         if recorder is not None:
             recorder.finish()
-        write_structure(output / "glass.extxyz", glass.atoms)
+        write_structure(output / "glass.extxyz", at_mean_density(glass))
         _write_numbers(output, glass)
     typer.echo(f"{output}: done, {schedule.total_ps:g} ps, density {glass.density_g_cm3:.3f} g/cm3")
 

@@ -29,6 +29,7 @@ _LABELS: Final[dict[str, Label]] = {
     "li_diffusivity_cm2_s": ("Li diffusivity", "Transport"),
     "activation_energy_eV": ("Activation energy of Li diffusion", "Transport"),
     "conductivity_298K_mS_cm": ("Li conductivity at 298 K", "Transport"),
+    "conductivity_mS_cm": ("Conductivity", "Transport"),
     "haven_ratio": ("Haven ratio", "Transport"),
 }
 

@@ -193,7 +193,10 @@ def elements_of(task: GlassTask) -> tuple[str, ...]:
 
 
 def at_mean_density(glass: Glass) -> Atoms:
-    """Return the final structure, its cell scaled to the mean density of the glass."""
+    """Return the final structure, its cell scaled to the mean density of the glass.
+
+    The last step of a constant-pressure run is one fluctuation; MD at constant volume belongs at the mean.
+    """
     atoms = glass.atoms.copy()
     now = float(atoms.get_masses().sum()) / float(atoms.get_volume()) * G_CM3_PER_U_A3
     atoms.set_cell(atoms.cell * (now / glass.density_g_cm3) ** (1 / 3), scale_atoms=True)

@@ -102,6 +102,7 @@ def run_study(
     request = StopRequest() if stop is None else stop
     source = ModelFile.named(settings.potential) if potential is None else potential
     require_elements(Composition.parse(settings.composition).elements, source)
+    _require_measurements(settings)
     tasks = [GlassTask(n, settings, folder.resolve(), source) for n in range(1, settings.glasses.number + 1)]
     packed = [packed_cell(task) for task in tasks]
     if folder.exists() and not folder.is_dir():
@@ -127,6 +128,15 @@ def run_study(
 
         write_report(folder)
     return StudyOutcome(folder, result, report, tuple(rows), parts.notes, False)
+
+
+def _require_measurements(settings: StudySettings) -> None:
+    """Read every measured file before any MD: a bad one must cost seconds, not hours."""
+    if settings.measurement:
+        from mlsim.study.structure_part import measured
+
+        for entry in settings.measurement:
+            measured(entry)
 
 
 def analysis_of(tasks: Sequence[GlassTask], source: PotentialSource) -> tuple[list[QuantityRow], ReportSeries]:

@@ -37,6 +37,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
+_FEWEST_FRAMES = 20  # below it no displacement can be fitted
 _SCHEDULES = {"quick": quick_schedule, "production": production_schedule}
 
 
@@ -92,6 +93,11 @@ class TransportSettings(_Settings):
             raise ValueError(
                 f"frame_interval_fs {self.frame_interval_fs:g} is no multiple of timestep_fs {self.timestep_fs:g}"
             )
+        if 1000 * self.time_ps < _FEWEST_FRAMES * self.frame_interval_fs:
+            raise ValueError(
+                f"time_ps {self.time_ps:g} holds fewer than {_FEWEST_FRAMES} frames of {self.frame_interval_fs:g} fs; "
+                "run longer"
+            )
         return self
 
 
@@ -116,6 +122,12 @@ class ScatteringSettings(_Settings):
     r_max_A: Positive | None = None
     window: Literal["step", "lorch"] = "step"
     form_factors: Literal["neutral", "ions"] = "neutral"
+
+    @model_validator(mode="after")
+    def _range_of_q(self) -> Self:
+        if self.q_min_per_A + self.q_step_per_A >= self.q_max_per_A:
+            raise ValueError(f"q_min_per_A {self.q_min_per_A:g} is not below q_max_per_A {self.q_max_per_A:g}")
+        return self
 
 
 class TopologySettings(_Settings):
@@ -227,11 +239,28 @@ class StudySettings(_Settings):
                     f"topology.{key} is {element}, which {self.composition} does not hold; "
                     f"choose among {', '.join(composition.elements)}"
                 )
+        self._require_known_pairs(composition.elements)
         labels = [entry.label for entry in self.measurement]
         for label in labels:
             if labels.count(label) > 1:
                 raise ValueError(f"measurement: two curves are called '{label}'; give each a name")
         return self
+
+    def _require_known_pairs(self, elements: tuple[str, ...]) -> None:
+        """Bonds and cut-offs of elements that are not there would only be missed when all MD is done."""
+        wanted = {"topology.bridging": self.topology.bridging} if "bridging" in self.topology.model_fields_set else {}
+        wanted |= {f"topology.cutoffs_A {pair}": tuple(pair.split("-")) for pair in self.topology.cutoffs_A}
+        for where, names in wanted.items():
+            unknown = [name for name in names if name not in elements]
+            if unknown:
+                raise ValueError(
+                    f"{where}: {self.composition} holds no {', '.join(unknown)}; choose among {', '.join(elements)}"
+                )
+        if not any(anion in elements for anion in self.topology.bridging):
+            raise ValueError(
+                f"topology.bridging {', '.join(self.topology.bridging)}: {self.composition} holds none of them; "
+                f"choose among {', '.join(elements)}"
+            )
 
     @property
     def simulation(self) -> dict[str, Any]:
@@ -298,6 +327,8 @@ def read_study(path: str | os.PathLike[str] | None = None, *, preset: str | None
     values = _merged(presets[name], {**own, "preset": name})
     values.setdefault("name", str(values.get("composition", "study")).strip().lower())
     _complete(values, file)
+    if not (isinstance(own.get("glasses"), dict) and "atoms" in own["glasses"]):
+        values["glasses"] = _whole_formula_units(values)
     return checked_settings(StudySettings, values, where=str(file))
 
 
@@ -318,6 +349,19 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         else:
             result[key] = value
     return result
+
+
+def _whole_formula_units(values: Mapping[str, Any]) -> Any:
+    """Return the preset's glasses with the number of atoms nearest to it that is a multiple of the formula unit."""
+    glasses = values.get("glasses")
+    try:
+        composition = Composition.parse(str(values.get("composition")))
+        composition.formal_charges()
+    except SettingsError:
+        return glasses  # said with the key when the settings are checked
+    if not (isinstance(glasses, dict) and isinstance(glasses.get("atoms"), int)):
+        return glasses
+    return {**glasses, "atoms": composition.nearest_atom_number(glasses["atoms"])}
 
 
 def _complete(values: dict[str, Any], file: Path) -> None:

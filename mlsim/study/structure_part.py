@@ -127,13 +127,30 @@ def topology_part(
     return StructurePart(rows, series)
 
 
+def measured(entry: MeasurementSettings) -> Measurement:
+    """Return a measured curve of the settings, with at least one point in the range that is to be compared.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read as two or three columns, or holds nothing in that range.
+    """
+    measurement = read_measurement(entry.file, entry.quantity, entry.radiation, entry.sample, entry.source)
+    curve = measurement.curve
+    try:
+        curve.between(entry.from_x or 0.0, entry.to_x or float(curve.x[-1]))
+    except DataError as error:
+        raise DataError(f"{entry.file}: nothing to compare: {error}") from error
+    return measurement
+
+
 def measured_part(
     ensembles: Sequence[Sequence[Atoms]], entries: Sequence[MeasurementSettings], *, form_factors: str
 ) -> StructurePart:
     """Compare the glasses with measured curves, model and data through the same transform."""
     rows, curves, notes = [], [], []
     for entry in entries:
-        measurement = read_measurement(entry.file, entry.quantity, entry.radiation, entry.sample, entry.source)
+        measurement = measured(entry)
         data = _compared_range(measurement.curve, entry, ensembles)
         models = [_model_of(frames, data, entry, ions=form_factors == "ions") for frames in ensembles]
         values = [weighted_profile_r(model, data) for model in models]

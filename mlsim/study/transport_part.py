@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from mlsim.composition import Composition
 from mlsim.curve import Estimate
 from mlsim.errors import NotConverged
 from mlsim.io.results import QuantityRow, Reference
@@ -42,6 +43,7 @@ def transport_part(
     others = {t: _framework(trajectories[t], ion, t) for t in temperatures}
     framework = {t: _fastest(found) for t, found in others.items()}
     carriers = float(np.mean([carriers_per_A3(trajectories[t], ion) for t in temperatures]))
+    charge = Composition.parse(settings.composition).formal_charges()[ion]
     rows = [_diffusivity_row(mobile[t], ion) for t in temperatures]
     notes = _notes(mobile, framework, ion) + _undecided(mobile, others, ion)
     fit: ArrheniusFit | None = None
@@ -52,8 +54,8 @@ def transport_part(
         missing["arrhenius"] = str(error).partition(" (")[0]  # the reasons at each temperature are notes of their own
         notes.append(f"no activation energy and no conductivity at 298 K: {missing['arrhenius']}")
     if fit is not None:
-        rows += _fit_rows(fit, carriers, references)
-        interval = fit.conductivity_interval(_ROOM_K, carriers, level=0.95)
+        rows += _fit_rows(fit, carriers, charge, references)
+        interval = fit.conductivity_interval(_ROOM_K, carriers, charge, level=0.95)
         notes.append(
             f"conductivity at 298 K is extrapolated from {min(fit.temperatures_K):g} to {max(fit.temperatures_K):g} K "
             f"(Nernst-Einstein, Haven ratio one): between {interval.low:.2g} and {interval.high:.2g} mS/cm with 95 % "
@@ -89,9 +91,11 @@ def _diffusivity_row(diffusion: Diffusion, ion: str) -> QuantityRow:
     return QuantityRow(name, diffusion.diffusivity, method, temperature_K=diffusion.temperature_K)
 
 
-def _fit_rows(fit: ArrheniusFit, carriers: float, references: Mapping[str, Reference | None]) -> list[QuantityRow]:
+def _fit_rows(
+    fit: ArrheniusFit, carriers: float, charge: int, references: Mapping[str, Reference | None]
+) -> list[QuantityRow]:
     span = f"{min(fit.temperatures_K):g} to {max(fit.temperatures_K):g} K"
-    sigma = fit.conductivity_at(_ROOM_K, carriers)
+    sigma = fit.conductivity_at(_ROOM_K, carriers, charge)
     return [
         QuantityRow(
             "activation_energy_eV",
