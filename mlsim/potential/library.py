@@ -9,6 +9,7 @@ potentials/NAME/model_card.md   how good it is, with the commands
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import warnings
@@ -213,4 +214,6 @@ def _mace_calculator(info: PotentialInfo, device: str | None, dtype: str) -> Any
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
         if chosen == "cuda" and not torch.cuda.is_available():
             raise SettingsError(f"potential '{info.name}': device cuda asked for, but torch sees no GPU; use cpu")
-        return MACECalculator(model_paths=str(info.path), device=chosen, default_dtype=dtype)
+        # NVIDIA's kernels for equivariant models, where they are installed; they change speed, not results
+        fast = chosen == "cuda" and importlib.util.find_spec("cuequivariance_torch") is not None
+        return MACECalculator(model_paths=str(info.path), device=chosen, default_dtype=dtype, enable_cueq=fast)

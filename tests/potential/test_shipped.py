@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import Atoms
+from ase import Atoms, units
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+from ase.md.langevin import Langevin
 
 from mlsim import Composition
 from mlsim.errors import DataError, SettingsError
@@ -70,6 +72,29 @@ def test_every_pair_repels_from_half_an_angstrom_on() -> None:
 def test_lattice_constants_are_within_one_and_a_half_percent_of_the_teachers() -> None:
     teacher = {"LiCl": 5.149, "Li2O": 4.649, "c-ZrO2": 5.147}  # model_card.md
     assert lattice_constants(load("lzoc-base")) == pytest.approx(teacher, rel=0.015)
+
+
+def test_replicas_in_the_threads_of_one_process_walk_as_they_would_alone(packed: Atoms) -> None:
+    def walk(seed: int) -> np.ndarray:
+        atoms = packed.copy()
+        atoms.calc = load("lzoc-base")
+        friction = 0.05 / units.fs
+        rng = np.random.default_rng(seed)
+        Langevin(atoms, units.fs, temperature_K=600, friction=friction, fixcm=False, rng=rng).run(40)
+        return atoms.positions
+
+    alone = [walk(seed) for seed in (1, 2, 3)]
+    with ThreadPoolExecutor(3) as threads:
+        together = list(threads.map(walk, (1, 2, 3)))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+@pytest.mark.gpu
+def test_mace_on_a_gpu_agrees_with_the_engine(packed: Atoms) -> None:
+    on_gpu, on_cpu = packed.copy(), packed.copy()
+    on_gpu.calc = load("lzoc-base", device="cuda", dtype="float64")
+    on_cpu.calc = load("lzoc-base", dtype="float64")
+    assert np.allclose(on_gpu.get_forces(), on_cpu.get_forces(), atol=1e-4)
 
 
 def test_an_unknown_name_suggests_the_right_one() -> None:
