@@ -37,7 +37,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
-_FEWEST_FRAMES = 20  # below it no displacement can be fitted
+_FEWEST_FRAMES = 4  # the mean squared displacement needs them; short runs above it give upper bounds
 _SCHEDULES = {"quick": quick_schedule, "production": production_schedule}
 
 
