@@ -17,6 +17,7 @@ __all__ = ["HeldForces"]
 Floats = NDArray[np.float64]
 _NAMES = ("energy", "forces", "stress")
 _MOVED = ["positions", "cell"]
+_WARM_UP_CALLS = 2
 
 
 class HeldForces(GetPropertiesMixin):  # type: ignore[misc]
@@ -47,6 +48,15 @@ class HeldForces(GetPropertiesMixin):  # type: ignore[misc]
     def start_afresh(self) -> None:
         """Make the next call to the potential forget all calls before it."""
         self._fresh = True
+
+    def warm_up(self, atoms: Atoms) -> None:
+        """Ask the potential and throw the answer away, once in each process.
+
+        TorchScript answers a first call with other code than all later ones (with MACE, 3e-6 Å apart after 50 steps):
+        a run that goes on in a new process must not take a first answer where an undisturbed one took a later one.
+        """
+        for _ in range(_WARM_UP_CALLS):
+            self._calculator.calculate(atoms, list(_NAMES), all_changes)
 
     def get_property(self, name: str, atoms: Atoms, allow_calculation: bool = True) -> Any:
         """Return a property of `atoms`, from memory if neither positions nor cell have changed."""

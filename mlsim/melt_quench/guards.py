@@ -53,7 +53,7 @@ class Guards:
         self._hot_steps = self._hot_steps + 1 if temperature_K > limit else 0
         if self._hot_steps > self._patience:
             got = f"temperature {temperature_K:.0f} K for {RUNAWAY_PS:g} ps"
-            return f"{got}, expected {target_K:.0f} K; {_POTENTIAL_FAILS}"
+            return f"{got}, expected {target_K:.0f} K; {_POTENTIAL_FAILS}, or the start was far from equilibrium"
         growth = float(atoms.get_volume()) / self._volume
         if not VOLUME_RANGE[0] <= growth <= VOLUME_RANGE[1]:
             low, high = VOLUME_RANGE

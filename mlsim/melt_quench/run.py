@@ -175,6 +175,8 @@ class _Run:
         if checkpoint is not None:
             check_settings(self.directory, checkpoint.settings, self._settings)
             self._restore(checkpoint)
+            if self.step < self.schedule.n_steps:
+                self.held.warm_up(self.atoms)
             return
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -182,6 +184,7 @@ class _Run:
             raise DataError(f"{self.directory}: cannot make this folder ({error.strerror})") from None
         if self._recorder is not None:
             self._recorder.rewind(0)
+        self.held.warm_up(self.atoms)
         if self.schedule.relax_steps:
             FIRE(self.atoms, logfile=None).run(fmax=_RELAXED_EV_A, steps=self.schedule.relax_steps)
             self.held.start_afresh()

@@ -16,11 +16,11 @@ HOLD = Schedule(segments=(Segment(name="hold", kind="hold", temperature_K=300, d
 
 
 class Faulty(Calculator):
-    """Ideal gas until call `after`, then whatever `fault` makes of the results."""
+    """Ideal gas until call `after` (two of them warm up), then whatever `fault` makes of the results."""
 
     implemented_properties = ("energy", "forces", "stress")
 
-    def __init__(self, fault, after=30):
+    def __init__(self, fault, after=32):
         super().__init__()
         self.fault, self.after, self.calls = fault, after, 0
 

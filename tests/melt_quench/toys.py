@@ -10,7 +10,10 @@ from mlsim.geometry import neighbour_pairs
 
 
 class PairLiquid(Calculator):
-    """Shifted-force Lennard-Jones argon that keeps its list of pairs, in an order that depends on when it was made."""
+    """Shifted-force Lennard-Jones argon with two bad habits of real potentials.
+
+    It keeps its list of pairs, in an order that depends on when it was made, and its first answer is a little off.
+    """
 
     implemented_properties = ("energy", "forces", "stress")
     epsilon, sigma, cutoff, skin = 0.0104, 3.4, 6.0, 0.6
@@ -18,6 +21,7 @@ class PairLiquid(Calculator):
     def __init__(self) -> None:
         super().__init__()
         self.searches = 0
+        self.calls = 0
         self._pairs: tuple[np.ndarray, ...] | None = None
 
     def calculate(self, atoms=None, properties=None, system_changes=all_changes):
@@ -33,6 +37,9 @@ class PairLiquid(Calculator):
         forces = np.zeros((len(atoms), 3))
         pulls = (slope / distances)[:, None] * vectors
         np.add.at(forces, first, pulls)  # in the order of the list
+        self.calls += 1
+        if self.calls == 1:  # as TorchScript does
+            forces *= 1 + 1e-9
         virial = 0.5 * pulls.T @ vectors / atoms.get_volume()
         self.results = {
             "energy": 0.5 * energy.sum(),
