@@ -6,7 +6,7 @@ from mlsim.study.manifest import folder_lock
 from mlsim.study.potentials import LoadedWhenNeeded, ModelFile, PotentialSource, require_elements
 from mlsim.study.runner import StudyOutcome, StudyProgress, run_study
 from mlsim.study.settings import StudySettings, read_study, shipped_study
-from mlsim.study.workers import WorkerDied
+from mlsim.workers import WorkerDied
 
 __all__ = [
     "LoadedWhenNeeded",

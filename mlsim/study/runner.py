@@ -26,7 +26,7 @@ from mlsim.study.glass_stages import (
 from mlsim.study.manifest import folder_lock, open_folder
 from mlsim.study.potentials import ModelFile, PotentialSource, require_elements
 from mlsim.study.settings import StudySettings
-from mlsim.study.workers import available_cpus, run_in_workers
+from mlsim.workers import available_cpus, run_in_workers
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlsim.potential.engine.compiled import compiled
+from mlsim.compiled import compiled
 from mlsim.potential.engine.neighbours import SHIFT_BITS
 
 __all__ = ["Edges", "empty_edges", "find_edges", "pair_terms"]

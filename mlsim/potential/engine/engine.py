@@ -15,7 +15,7 @@ from mlsim.potential.engine import edges as pairs
 from mlsim.potential.engine import kernels
 from mlsim.potential.engine.merged import MergedModel
 from mlsim.potential.engine.neighbours import Candidates
-from mlsim.potential.engine.simd import best_width
+from mlsim.simd import best_width
 
 __all__ = ["Engine", "Output"]
 

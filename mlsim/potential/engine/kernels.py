@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlsim.potential.engine.compiled import compiled
-from mlsim.potential.engine.simd import load, positive_part, splat, store, sum4, zero
+from mlsim.compiled import compiled
+from mlsim.simd import load, positive_part, splat, store, sum4, zero
 
 __all__ = ["Layer", "Tail", "first_layer", "first_layer_gradient", "second_layer"]
 

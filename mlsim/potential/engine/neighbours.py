@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlsim.compiled import compiled
 from mlsim.errors import DataError
 from mlsim.geometry import vesin_without_torch
-from mlsim.potential.engine.compiled import compiled
 
 __all__ = ["SHIFT_BITS", "Candidates"]
 

@@ -14,16 +14,15 @@ import pytest
 from numba import njit
 from random_models import frames, random_model, write_model
 
+from mlsim import compiled, simd
 from mlsim.errors import DataError, SettingsError
 from mlsim.potential.engine import (
     CompiledMACE,
     MergedModel,
     NotCompilable,
     compile_model,
-    compiled,
     compiling,
     read_merged,
-    simd,
 )
 from mlsim.potential.engine.extract import merge
 from mlsim.potential.engine.merged import file_sha256, write_merged
@@ -195,9 +194,7 @@ def test_machine_without_a_folder_for_the_cache_is_told_once(monkeypatch: pytest
 
     monkeypatch.setattr(compiled, "njit", uncachable)
     monkeypatch.setattr(compiled, "_uncached", [])
-    with pytest.warns(
-        UserWarning, match="no writable folder for compiled code: the engine compiles anew in every process"
-    ):
+    with pytest.warns(UserWarning, match="no writable folder for compiled code: mlsim compiles anew in every process"):
         first = compiled.compiled(lambda x: x + 1)
     second = compiled.compiled(lambda x: x + 2)  # a second warning would be an error
     assert first(1) + second(1) == 5

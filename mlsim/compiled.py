@@ -1,4 +1,4 @@
-"""How the engine's functions are compiled: once per machine where a folder can be written, else once per process."""
+"""How numerical functions are compiled: once per machine where a folder can be written, else once per process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def compiled(function: Function) -> Function:
         result = njit(**OPTIONS)(function)
         if not _uncached:
             warnings.warn(
-                "no writable folder for compiled code: the engine compiles anew in every process (about 10 s); "
+                "no writable folder for compiled code: mlsim compiles anew in every process (about 10 s); "
                 "set NUMBA_CACHE_DIR to a folder that can be written",
                 stacklevel=2,
             )
