@@ -32,7 +32,7 @@ PADDING = 2
 """Nodes before r = 0 that the interpolation needs; node k sits at r = (k − PADDING) h."""
 
 _BINS_PER_RADIUS = 5.0
-_ATOMS_PER_BIN = 4.0
+_ATOMS_PER_BIN = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +163,7 @@ def node_radii(n_nodes: int, step: float) -> Floats:
 
 
 def _binned(positions: Floats, species: NDArray[np.int64], cell: Floats, r_end: float) -> tuple[Any, ...]:
-    """Sort atoms into bins along the cell vectors, and list half of the bin offsets that a sphere can reach."""
+    """Sort atoms into bins along the cell vectors, the last one fastest, and list the columns that a sphere reaches."""
     heights = cell_heights(cell)
     volume = abs(float(np.linalg.det(cell)))
     width = max(r_end / _BINS_PER_RADIUS, (_ATOMS_PER_BIN * volume / len(positions)) ** (1 / 3))
@@ -175,62 +175,81 @@ def _binned(positions: Floats, species: NDArray[np.int64], cell: Floats, r_end: 
     flat = np.ravel_multi_index(tuple(index.T), tuple(n_bins))
     order = np.argsort(flat, kind="stable")
     start = np.searchsorted(flat[order], np.arange(np.prod(n_bins) + 1)).astype(np.int64)
-    offsets = _half_offsets(cell / n_bins[:, None], heights / n_bins, r_end)
-    return np.ascontiguousarray((fractional @ cell)[order]), species[order], start, n_bins, offsets, cell
+    columns = _half_columns(cell / n_bins[:, None], heights / n_bins, r_end)
+    return np.ascontiguousarray((fractional @ cell)[order].T), species[order], start, n_bins, columns, cell
 
 
-def _half_offsets(bin_cell: Floats, bin_heights: Floats, r_end: float) -> NDArray[np.int64]:
-    """Offsets between bins that may hold a pair below r_end; of o and −o only one; the first is (0, 0, 0)."""
+def _half_columns(bin_cell: Floats, bin_heights: Floats, r_end: float) -> NDArray[np.int64]:
+    """Columns of bins that may hold a pair below r_end, as offsets (a, b, first c, last c); of o and −o only one.
+
+    The first is the own column from the own bin upwards. Two bins are at least as far apart as their bounding boxes
+    in a frame in which the cell vectors are a triangular matrix.
+    """
     reach = np.ceil(r_end / bin_heights).astype(np.int64) + 1
     axes = [np.arange(-m, m + 1) for m in reach]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    corners = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]]) @ bin_cell
-    diagonal = float(np.linalg.norm(corners, axis=1).max())
-    near = np.linalg.norm(grid @ bin_cell, axis=1) < r_end * (1 + 1e-9) + diagonal
-    near &= ((np.abs(grid) - 1) * bin_heights < r_end * (1 + 1e-9)).all(axis=1)
-    later = (grid[:, 0] > 0) | ((grid[:, 0] == 0) & ((grid[:, 1] > 0) | ((grid[:, 1] == 0) & (grid[:, 2] > 0))))
-    return np.ascontiguousarray(np.vstack([np.zeros((1, 3), dtype=np.int64), grid[near & later]]))
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    triangle = np.linalg.qr(bin_cell.T)[1].T
+    gaps = np.maximum(np.abs(grid @ triangle) - np.abs(triangle).sum(axis=0), 0.0)
+    near = np.linalg.norm(gaps, axis=-1) < r_end * (1 + 1e-9)
+    near &= ((np.abs(grid) - 1) * bin_heights < r_end * (1 + 1e-9)).all(axis=-1)
+    found = []
+    for i, j in zip(*np.nonzero(near.any(axis=2)), strict=True):
+        a, b = int(axes[0][i]), int(axes[1][j])
+        along = axes[2][near[i, j]]
+        if (a, b) == (0, 0):
+            found.insert(0, (0, 0, 0, int(along.max())))
+        elif a > 0 or (a == 0 and b > 0):
+            found.append((a, b, int(along.min()), int(along.max())))
+    return np.array(found, dtype=np.int64)
 
 
-@numba.njit(cache=True, error_model="numpy")
-def _add(nodes, pair, r, step, histogram):  # type: ignore[no-untyped-def]
-    """Put one pair at distance r on the nodes."""
-    x = r / step
+@numba.njit(cache=True, error_model="numpy", inline="always")
+def _add(nodes, pair, x, histogram):  # type: ignore[no-untyped-def]
+    """Put one pair at x = r/step on the nodes of its elements."""
     k = int(x)
     if histogram:
         if k < nodes.shape[1]:
             nodes[pair, k] += 1.0
-        return
-    t = x - k
-    a, b, c, d, e = t + 2.0, t + 1.0, t - 1.0, t - 2.0, t - 3.0
-    left, right = a * b * t, c * d * e
-    nodes[pair, k] -= b * t * right / 120.0
-    nodes[pair, k + 1] += a * t * right / 24.0
-    nodes[pair, k + 2] -= a * b * right / 12.0
-    nodes[pair, k + 3] += left * d * e / 12.0
-    nodes[pair, k + 4] -= left * c * e / 24.0
-    nodes[pair, k + 5] += left * c * d / 120.0
+    else:
+        t = x - k
+        a, b, c, d, e = t + 2.0, t + 1.0, t - 1.0, t - 2.0, t - 3.0
+        left, right = a * b * t, c * d * e
+        nodes[pair, k] -= b * t * right * (1 / 120)
+        nodes[pair, k + 1] += a * t * right * (1 / 24)
+        nodes[pair, k + 2] -= a * b * right * (1 / 12)
+        nodes[pair, k + 3] += left * d * e * (1 / 12)
+        nodes[pair, k + 4] -= left * c * e * (1 / 24)
+        nodes[pair, k + 5] += left * c * d * (1 / 120)
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _deposit(positions, species, start, n_bins, offsets, cell, pair_index, r_end, step, histogram, nodes):  # type: ignore[no-untyped-def]
-    """Visit each unordered pair of atoms and images with r < r_end once."""
+def _deposit(positions, species, start, n_bins, columns, cell, pair_index, r_end, step, histogram, nodes):  # type: ignore[no-untyped-def]
+    """Visit each unordered pair of atoms and images with r < r_end once; bins of a column lie one behind the other."""
     nx, ny, nz = n_bins
-    limit = r_end * r_end
+    xs, ys, zs = positions[0], positions[1], positions[2]
+    limit, per_step = r_end / step, 1.0 / step
+    distance = np.empty(species.shape[0])
     for here in range(nx * ny * nz):
         bx, by, bz = here // (ny * nz), here // nz % ny, here % nz
-        for o in range(offsets.shape[0]):
-            x, y, z = bx + offsets[o, 0], by + offsets[o, 1], bz + offsets[o, 2]
-            sx, sy, sz = x // nx, y // ny, z // nz
-            there = ((x - sx * nx) * ny + (y - sy * ny)) * nz + (z - sz * nz)
-            shift_x = sx * cell[0, 0] + sy * cell[1, 0] + sz * cell[2, 0]
-            shift_y = sx * cell[0, 1] + sy * cell[1, 1] + sz * cell[2, 1]
-            shift_z = sx * cell[0, 2] + sy * cell[1, 2] + sz * cell[2, 2]
-            for i in range(start[here], start[here + 1]):
-                px, py, pz = positions[i, 0] - shift_x, positions[i, 1] - shift_y, positions[i, 2] - shift_z
-                first = i + 1 if o == 0 else start[there]
-                for j in range(first, start[there + 1]):
-                    dx, dy, dz = positions[j, 0] - px, positions[j, 1] - py, positions[j, 2] - pz
-                    square = dx * dx + dy * dy + dz * dz
-                    if square < limit:
-                        _add(nodes, pair_index[species[i], species[j]], np.sqrt(square), step, histogram)
+        if start[here] == start[here + 1]:
+            continue
+        for c in range(columns.shape[0]):
+            x, y = bx + columns[c, 0], by + columns[c, 1]
+            low, high = bz + columns[c, 2], bz + columns[c, 3]
+            sx, sy = x // nx, y // ny
+            column = ((x - sx * nx) * ny + (y - sy * ny)) * nz
+            for sz in range(low // nz, high // nz + 1):
+                begin = start[column + max(low - sz * nz, 0)]
+                end = start[column + min(high - sz * nz, nz - 1) + 1]
+                shift_x = sx * cell[0, 0] + sy * cell[1, 0] + sz * cell[2, 0]
+                shift_y = sx * cell[0, 1] + sy * cell[1, 1] + sz * cell[2, 1]
+                shift_z = sx * cell[0, 2] + sy * cell[1, 2] + sz * cell[2, 2]
+                for i in range(start[here], start[here + 1]):
+                    px, py, pz = xs[i] - shift_x, ys[i] - shift_y, zs[i] - shift_z
+                    first = i + 1 if c == 0 and sz == 0 else begin
+                    for j in range(first, end):
+                        dx, dy, dz = xs[j] - px, ys[j] - py, zs[j] - pz
+                        distance[j - first] = np.sqrt(dx * dx + dy * dy + dz * dz) * per_step
+                    for j in range(first, end):
+                        if distance[j - first] < limit:
+                            _add(nodes, pair_index[species[i], species[j]], distance[j - first], histogram)
