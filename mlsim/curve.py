@@ -12,6 +12,10 @@ P. F. Peterson et al., J. Appl. Cryst. 54, 317 (2021), doi:10.1107/S160057672001
 `Quantity.G_PDF`            (2/π) ∫ Q [S − 1] M(Q) sin(Qr) dQ = 4 π ρ r [g(r) − 1], 1/Å²; "G(r)" of PDFgetX3
 `Quantity.G_OF_R`           g(r); tends to 1
 `Quantity.T_OF_R`           4 π ρ r g(r) = G_PDF + 4 π ρ r, 1/Å²
+`Quantity.F_KEEN`           sum c_i c_j b_i b_j [A_ij − 1] = <b>² [S − 1], barn; "F(Q)" of Keen, neutrons only
+`Quantity.G_KEEN`           sum c_i c_j b_i b_j [g_ij − 1] = <b>² [g − 1], barn; "G(r)" of Keen, RMCProfile's too
+`Quantity.D_KEEN`           4 π ρ r G_KEEN = <b>² G_PDF, barn/Å²
+`Quantity.T_KEEN`           D_KEEN + 4 π ρ r <b>² = <b>² T_OF_R, barn/Å²
 ==========================  =====================================================================
 """
 
@@ -44,11 +48,36 @@ class Quantity(StrEnum):
     G_PDF = "g_pdf"
     G_OF_R = "g_of_r"
     T_OF_R = "t_of_r"
+    F_KEEN = "f_keen"
+    G_KEEN = "g_keen"
+    D_KEEN = "d_keen"
+    T_KEEN = "t_keen"
 
     @property
     def of_q(self) -> bool:
         """True for a function of Q (1/Å), false for a function of r (Å)."""
-        return self in (Quantity.S_OF_Q, Quantity.I_OF_Q, Quantity.QI_OF_Q, Quantity.F2_OF_Q)
+        return self in (Quantity.S_OF_Q, Quantity.I_OF_Q, Quantity.QI_OF_Q, Quantity.F2_OF_Q, Quantity.F_KEEN)
+
+    @property
+    def of_neutrons(self) -> bool:
+        """True for the functions of D. A. Keen in barn, which Q-dependent form factors do not have."""
+        return self.value.endswith("_keen")
+
+    @property
+    def unit(self) -> str:
+        """Unit of the values, "1" for a pure number."""
+        return _UNITS.get(self.value, "1")
+
+
+_UNITS = {
+    "qi_of_q": "1/Å",
+    "g_pdf": "1/Å2",
+    "t_of_r": "1/Å2",
+    "f_keen": "barn",
+    "g_keen": "barn",
+    "d_keen": "barn/Å2",
+    "t_keen": "barn/Å2",
+}
 
 
 @dataclass(frozen=True, eq=False)

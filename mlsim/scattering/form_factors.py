@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,12 +13,22 @@ from numpy.typing import ArrayLike, NDArray
 from mlsim.composition import FORMAL_CHARGES
 from mlsim.curve import Radiation
 from mlsim.errors import DataError, SettingsError, did_you_mean
+from mlsim.scattering.probe import Probe
 
-__all__ = ["form_factor", "mean_square_ratio", "neutron_length", "scattering_amplitudes", "weights"]
+__all__ = [
+    "form_factor",
+    "mean_length_squared",
+    "mean_square_ratio",
+    "neutron_length",
+    "scattering_amplitudes",
+    "weights",
+]
 
 Floats = NDArray[np.float64]
+Amplitudes = dict[str, NDArray[Any]]
 Pair = tuple[str, str]
 
+_FM2_PER_BARN = 100.0
 _LARGEST_Q = 24 * np.pi
 """The tabulated form factors hold up to sin(θ)/λ = 6 1/Å."""
 
@@ -53,8 +64,15 @@ def form_factor(element: str, q: ArrayLike, *, charge: int = 0) -> Floats:
     return np.asarray(np.exp(-np.multiply.outer((grid / (4 * np.pi)) ** 2, b)) @ a + c)
 
 
-def neutron_length(element: str) -> float:
-    """Return the coherent neutron scattering length of the natural element, in fm.
+def neutron_length(element: str, isotopes: Mapping[int, float] | None = None) -> float:
+    """Return the coherent neutron scattering length of an element, in fm.
+
+    Parameters
+    ----------
+    element
+        Symbol.
+    isotopes
+        Share of each mass number; the natural mixture when left out.
 
     References
     ----------
@@ -62,24 +80,29 @@ def neutron_length(element: str) -> float:
 
     Examples
     --------
-    >>> neutron_length("Li"), neutron_length("Zr")
-    (-1.93, 7.16)
+    >>> neutron_length("Li"), neutron_length("Zr"), neutron_length("Li", {7: 1.0})
+    (-1.93, 7.16, -2.28)
     """
     import periodictable
 
     _known(element)
-    length = getattr(periodictable, element).neutron.b_c
-    if length is None:
-        raise DataError(f"neutron scattering length of {element}: none is tabulated")
-    return float(length)
+    natural = getattr(periodictable, element)
+    if not isotopes:
+        return _length(natural, element)
+    known = {isotope.isotope: isotope for isotope in natural}
+    for number in isotopes:
+        if number not in known:
+            stable = ", ".join(f"{i}{element}" for i in known if known[i].neutron.b_c is not None)
+            raise SettingsError(f"isotope {number}{element}: not known; with a scattering length are {stable}")
+    return sum(share * _length(known[number], f"{number}{element}") for number, share in isotopes.items())
 
 
 def scattering_amplitudes(
     fractions: Mapping[str, float],
     q: ArrayLike,
-    radiation: Radiation = "xray",
+    radiation: Radiation | Probe = "xray",
     ions: bool | Mapping[str, int] = False,
-) -> dict[str, Floats]:
+) -> Amplitudes:
     """Return f_i(Q) in electrons for X-rays or b_i in fm for neutrons, per element, shape (Q,).
 
     Parameters
@@ -89,31 +112,40 @@ def scattering_amplitudes(
     q
         1/Å, shape (Q,).
     radiation
-        ``xray`` or ``neutron``.
+        ``xray``, ``neutron``, or a `Probe` for isotopes and anomalous terms.
     ions
         False: neutral atoms. True: ions with the usual formal charges (Li1+, Zr4+, O2-, Cl1-), those
         nearest to neutral where an element has several.
         A mapping: the charges given, 0 for elements that it leaves out. Nuclear lengths do not depend on it.
         Ion or neutral matters below Q of about 4 1/Å.
+
+    Returns
+    -------
+    dict
+        Real arrays; complex ones for a Probe with anomalous terms.
     """
     grid = np.atleast_1d(np.asarray(q, dtype=float))
-    if radiation == "neutron":
-        return {e: np.full(grid.shape, neutron_length(e)) for e in fractions}
-    if radiation != "xray":
-        raise SettingsError(f"radiation '{radiation}': {did_you_mean(str(radiation), ['xray', 'neutron'])}")
-    charges = _charges(fractions, ions)
-    return {e: form_factor(e, grid, charge=charges.get(e, 0)) for e in fractions}
+    probe = Probe.of(radiation, ions)
+    for name, given in (("isotopes", probe.isotopes), ("anomalous terms", probe.anomalous)):
+        for element in given:
+            if element not in fractions:
+                raise SettingsError(f"{name}: given for {element}; {did_you_mean(element, fractions)}")
+    if probe.radiation == "neutron":
+        return {e: np.full(grid.shape, neutron_length(e, probe.isotopes.get(e))) for e in fractions}
+    charges = _charges(fractions, probe.ions)
+    found: Amplitudes = {e: form_factor(e, grid, charge=charges.get(e, 0)) for e in fractions}
+    return {e: f + probe.anomalous.get(e, 0) for e, f in found.items()} if probe.anomalous else found
 
 
 def weights(
     fractions: Mapping[str, float],
     q: ArrayLike,
-    radiation: Radiation = "xray",
+    radiation: Radiation | Probe = "xray",
     ions: bool | Mapping[str, int] = False,
 ) -> dict[Pair, Floats]:
     """Return the Faber–Ziman weights of the partials; at each Q they sum to one.
 
-    w_ij(Q) = (2 − δ_ij) c_i c_j f_i f_j / <f>², with <f> = sum_i c_i f_i
+    w_ij(Q) = (2 − δ_ij) c_i c_j f_i f_j / <f>², with <f> = sum_i c_i f_i; complex amplitudes: Re(f_i f_j*) / |<f>|²
 
     Parameters
     ----------
@@ -138,10 +170,10 @@ def weights(
     (0.37, 0.135)
     """
     amplitude = scattering_amplitudes(fractions, q, radiation, ions)
-    mean = _mean(fractions, amplitude)
+    square = _squared_mean(fractions, amplitude)
     elements = sorted(fractions)
     return {
-        (a, b): np.asarray((1 if a == b else 2) * fractions[a] * fractions[b] * amplitude[a] * amplitude[b] / mean**2)
+        (a, b): (1 if a == b else 2) * fractions[a] * fractions[b] * _real_product(amplitude[a], amplitude[b]) / square
         for i, a in enumerate(elements)
         for b in elements[i:]
     }
@@ -150,7 +182,7 @@ def weights(
 def mean_square_ratio(
     fractions: Mapping[str, float],
     q: ArrayLike,
-    radiation: Radiation = "xray",
+    radiation: Radiation | Probe = "xray",
     ions: bool | Mapping[str, int] = False,
 ) -> Floats:
     """Return <f²>/<f>², the factor between the two normalisations in use, shape (Q,).
@@ -170,15 +202,45 @@ def mean_square_ratio(
     array([1.58, 1.93, 2.06, 2.38])
     """
     amplitude = scattering_amplitudes(fractions, q, radiation, ions)
-    square = sum(fractions[e] * amplitude[e] ** 2 for e in fractions)
-    return np.asarray(square / _mean(fractions, amplitude) ** 2)
+    square = sum(fractions[e] * _real_product(amplitude[e], amplitude[e]) for e in fractions)
+    return np.asarray(square / _squared_mean(fractions, amplitude))
 
 
-def _mean(fractions: Mapping[str, float], amplitude: Mapping[str, Floats]) -> Floats:
+def mean_length_squared(fractions: Mapping[str, float], radiation: Radiation | Probe = "neutron") -> float:
+    """Return <b>² = (sum_i c_i b_i)² in barn, the factor between the functions of Keen and the normalised ones.
+
+    Examples
+    --------
+    >>> from mlsim.composition import Composition
+    >>> round(mean_length_squared(Composition.parse("SF6").fractions), 4)
+    0.2759
+    """
+    probe = Probe.of(radiation)
+    if probe.radiation != "neutron":
+        raise SettingsError(
+            "functions of Keen in barn: defined for neutrons, whose lengths do not depend on Q; "
+            "with X-rays use i_of_q, g_of_r - 1, g_pdf or t_of_r"
+        )
+    return float(_squared_mean(fractions, scattering_amplitudes(fractions, [0.0], probe))[0]) / _FM2_PER_BARN
+
+
+def _real_product(one: NDArray[Any], other: NDArray[Any]) -> Floats:
+    """Re(f_i f_j*)."""
+    return np.asarray((one * np.conj(other)).real)
+
+
+def _squared_mean(fractions: Mapping[str, float], amplitude: Amplitudes) -> Floats:
+    """|<f>|²."""
     mean = np.asarray(sum(fractions[e] * amplitude[e] for e in fractions))
     if (np.abs(mean) < 1e-12).any():
         raise DataError("scattering weights: the mean amplitude <f> is zero; S(Q) is not defined for a null scatterer")
-    return mean
+    return np.asarray(np.abs(mean) ** 2)
+
+
+def _length(atom: Any, name: str) -> float:
+    if atom.neutron.b_c is None:
+        raise DataError(f"neutron scattering length of {name}: none is tabulated")
+    return float(atom.neutron.b_c)
 
 
 def _charges(fractions: Mapping[str, float], ions: bool | Mapping[str, int]) -> Mapping[str, int]:

@@ -192,7 +192,7 @@ def _half_columns(bin_cell: Floats, bin_heights: Floats, r_end: float) -> NDArra
     gaps = np.maximum(np.abs(grid @ triangle) - np.abs(triangle).sum(axis=0), 0.0)
     near = np.linalg.norm(gaps, axis=-1) < r_end * (1 + 1e-9)
     near &= ((np.abs(grid) - 1) * bin_heights < r_end * (1 + 1e-9)).all(axis=-1)
-    found = []
+    found: list[tuple[int, int, int, int]] = []
     for i, j in zip(*np.nonzero(near.any(axis=2)), strict=True):
         a, b = int(axes[0][i]), int(axes[1][j])
         along = axes[2][near[i, j]]

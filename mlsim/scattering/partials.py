@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlsim.curve import Curve, Quantity
 from mlsim.errors import SettingsError
+from mlsim.scattering.instrument import IDEAL, Instrument
 from mlsim.scattering.pair_sums import Frames, Pair, checked_frames, node_radii, pair_nodes
 from mlsim.scattering.transforms import sine_sums, uniform_sphere
 
@@ -113,13 +114,25 @@ def partial_structure_factors(
     return {pair: Curve(Quantity.S_OF_Q, grid, a) for pair, a in zip(arrays.pairs, values, strict=True)}
 
 
-def structure_factor_array(frames: Frames, q: Floats, r_end: float) -> Floats:
+def structure_factor_array(frames: Frames, q: Floats, r_end: float, instrument: Instrument = IDEAL) -> Floats:
     """Return A_ij(Q) of checked frames, shape (pair, Q), pairs in the order of `frames.pairs`."""
     step = min(_LARGEST_STEP_A, _STEP_TIMES_Q / max(float(q[-1]), 1e-3))
     nodes = pair_nodes(frames, r_end, step, histogram=False)
-    sums = sine_sums(nodes, node_radii(nodes.shape[1], step), q)
+    sums = sine_sums(nodes, node_radii(nodes.shape[1], step), q, instrument)
     factor = frames.n_atoms * _per_pair(frames)
-    return np.asarray(1 + factor[:, None] * sums - frames.number_density * uniform_sphere(q, r_end))
+    return np.asarray(1 + factor[:, None] * sums - frames.number_density * _uniform(q, r_end, step, instrument))
+
+
+def _uniform(q: Floats, r_end: float, step: float, instrument: Instrument) -> Floats:
+    """∫_0^R 4 π r² sin(Qr)/(Qr) E(Q, r) dr, by Simpson's rule where the instrument leaves no closed form."""
+    if instrument.ideal:
+        return uniform_sphere(q, r_end)
+    r = np.linspace(0.0, r_end, 2 * int(np.ceil(r_end / step)) + 1)
+    simpson = np.full(len(r), 2.0)
+    simpson[1::2] = 4.0
+    simpson[[0, -1]] = 1.0
+    shell = 4 * np.pi * r**2 * simpson * (r[1] - r[0]) / 3
+    return np.asarray(sine_sums(shell[None], r, q, instrument)[0])
 
 
 def smallest_q(frames: Sequence[Atoms]) -> float:

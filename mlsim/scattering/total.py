@@ -9,13 +9,16 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from mlsim.curve import Curve, Quantity, Radiation
-from mlsim.errors import DataError, SettingsError, did_you_mean
-from mlsim.scattering.form_factors import mean_square_ratio, weights
+from mlsim.errors import DataError, SettingsError
+from mlsim.scattering.conversions import checked_quantity, converted, linear_factor, offset
+from mlsim.scattering.form_factors import weights
+from mlsim.scattering.instrument import IDEAL, Instrument
 from mlsim.scattering.pair_sums import Frames, Pair, checked_frames
 from mlsim.scattering.partials import checked_q, checked_radius, structure_factor_array
+from mlsim.scattering.probe import Probe
 from mlsim.scattering.transforms import Window, g_pdf_of
 
-__all__ = ["over_glasses", "total_scattering", "weighted_sum"]
+__all__ = ["over_glasses", "partial_contributions", "total_scattering", "weighted_sum"]
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +54,7 @@ def weighted_sum(partials: Mapping[Pair, Curve], pair_weights: Mapping[Pair, Flo
 def total_scattering(
     frames: Sequence[Atoms],
     *,
-    radiation: Radiation = "xray",
+    radiation: Radiation | Probe = "xray",
     quantity: Quantity | str = Quantity.S_OF_Q,
     q: ArrayLike | None = None,
     q_max: float = 25.0,
@@ -61,6 +64,7 @@ def total_scattering(
     window: Window = "step",
     ions: bool | Mapping[str, int] = False,
     q_min: float = 0.0,
+    instrument: Instrument = IDEAL,
 ) -> Curve:
     """Return one function of the total scattering of one glass, averaged over its frames.
 
@@ -73,9 +77,9 @@ def total_scattering(
     frames
         Frames of one glass, periodic; cells of any shape.
     radiation
-        ``xray`` or ``neutron``.
+        ``xray``, ``neutron``, or a `Probe` for isotopes and anomalous terms.
     quantity
-        ``s_of_q``, ``i_of_q``, ``qi_of_q``, ``f2_of_q``, ``g_pdf``, ``t_of_r`` or ``g_of_r``.
+        One of `Quantity`; those that end in ``_keen`` with neutrons only.
     q
         Own grid of Q in 1/Å, such as that of a measurement; instead of `q_min`, `q_max` and `q_step`.
     q_min, q_max, q_step
@@ -90,6 +94,8 @@ def total_scattering(
         ``step`` or ``lorch``, for a function of r.
     ions
         X-rays: False for neutral atoms, True for ions, or the charges by element.
+    instrument
+        Qdamp and Qbroad; an ideal instrument by default.
 
     Returns
     -------
@@ -107,22 +113,69 @@ def total_scattering(
     Notes
     -----
     Below `smallest_q` of the frames a function of Q is only the transform of a truncated g(r).
-    No instrument is in it: neither Qdamp nor Qbroad.
     """
-    wanted = _quantity(quantity)
+    wanted = checked_quantity(quantity)
     arrays = checked_frames(frames)
+    probe = Probe.of(radiation, ions)
+    grid = checked_q(_q_grid(q_min, q_max, q_step, wanted) if q is None else q)
     if wanted.of_q:
         if r is not None:
             raise SettingsError(f"{wanted}: a function of Q takes no grid of r; use q, or ask for g_pdf")
-        grid = checked_q(_q_grid(q_min, q_max, q_step, wanted) if q is None else q)
-        s = _s_of_q(arrays, grid, checked_radius(arrays, r_max_A), radiation, ions)
-        return _function_of_q(s, wanted, arrays, radiation, ions)
+        terms = _weighted(arrays, grid, checked_radius(arrays, r_max_A), probe, instrument)
+        return _function_of_q(terms.sum(axis=0), grid, wanted, arrays, probe)
     if r is not None and r_max_A is not None:
         raise SettingsError(f"{wanted}: give either r or r_max_A, both say where the grid of r ends")
-    grid = checked_q(_q_grid(q_min, q_max, q_step, wanted) if q is None else q)
     distances = _r_grid(checked_radius(arrays, r_max_A)) if r is None else _checked_r(r)
-    g = g_pdf_of(_s_of_q(arrays, grid, _end_of_pairs(arrays, distances), radiation, ions), distances, window=window)
-    return _function_of_r(g, wanted, arrays.number_density)
+    end = _end_of_pairs(arrays, distances)
+    terms = _weighted(arrays, grid, end, probe, instrument.without_damping())
+    g = g_pdf_of(Curve(Quantity.I_OF_Q, grid, terms.sum(axis=0)), distances, window=window)
+    return _function_of_r(g, wanted, arrays, probe, instrument)
+
+
+def partial_contributions(
+    frames: Sequence[Atoms],
+    q: ArrayLike,
+    *,
+    quantity: Quantity | str = Quantity.I_OF_Q,
+    radiation: Radiation | Probe = "xray",
+    r: ArrayLike | None = None,
+    r_max_A: float | None = None,
+    window: Window = "step",
+    instrument: Instrument = IDEAL,
+) -> dict[Pair, Curve]:
+    """Return what each pair of elements adds to the total; the sum over pairs is `total_scattering` itself.
+
+    In Q the term of a pair is w_ij(Q) [A_ij(Q) − 1], times Q or another factor as the quantity says; in r it is the
+    transform of that, so weights that depend on Q are treated exactly.
+
+    Parameters
+    ----------
+    frames, q, radiation, r, r_max_A, window, instrument
+        See `total_scattering`.
+    quantity
+        One that tends to zero: ``i_of_q``, ``qi_of_q``, ``f2_of_q``, ``f_keen``, ``g_pdf``, ``g_keen``, ``d_keen``.
+
+    Returns
+    -------
+    dict
+        Sorted pairs of elements, each once.
+    """
+    wanted = checked_quantity(quantity)
+    if wanted in (Quantity.S_OF_Q, Quantity.G_OF_R, Quantity.T_OF_R, Quantity.T_KEEN):
+        raise SettingsError(f"contributions to {wanted}: it does not tend to zero; use i_of_q, qi_of_q or g_pdf")
+    if wanted.of_q == (r is not None):
+        raise SettingsError(f"contributions to {wanted}: give r for a function of r, and only for one")
+    arrays, probe, grid = checked_frames(frames), Probe.of(radiation), checked_q(q)
+    if wanted.of_q:
+        terms = _weighted(arrays, grid, checked_radius(arrays, r_max_A), probe, instrument)
+        found = [_function_of_q(term, grid, wanted, arrays, probe) for term in terms]
+    else:
+        distances = _checked_r(r if r is not None else [])
+        end = _end_of_pairs(arrays, distances) if r_max_A is None else checked_radius(arrays, r_max_A)
+        terms = _weighted(arrays, grid, end, probe, instrument.without_damping())
+        curves = [g_pdf_of(Curve(Quantity.I_OF_Q, grid, term), distances, window=window) for term in terms]
+        found = [_function_of_r(g, wanted, arrays, probe, instrument) for g in curves]
+    return dict(zip(arrays.pairs, found, strict=True))
 
 
 def over_glasses(curves: Sequence[Curve]) -> Curve:
@@ -161,11 +214,11 @@ def over_glasses(curves: Sequence[Curve]) -> Curve:
     return Curve(first.quantity, first.x[:n_points], values.mean(axis=0), sigma)
 
 
-def _s_of_q(frames: Frames, q: Floats, r_end: float, radiation: Radiation, ions: bool | Mapping[str, int]) -> Curve:
-    pair_weights = weights(frames.fractions, q, radiation, ions)
-    partials = structure_factor_array(frames, q, r_end)
-    total = 1 + sum(pair_weights[pair] * (a - 1) for pair, a in zip(frames.pairs, partials, strict=True))
-    return Curve(Quantity.S_OF_Q, q, np.asarray(total))
+def _weighted(frames: Frames, q: Floats, r_end: float, probe: Probe, instrument: Instrument) -> Floats:
+    """w_ij(Q) [A_ij(Q) − 1], shape (pair, Q)."""
+    pair_weights = weights(frames.fractions, q, probe)
+    partials = structure_factor_array(frames, q, r_end, instrument)
+    return np.array([pair_weights[pair] * (a - 1) for pair, a in zip(frames.pairs, partials, strict=True)])
 
 
 def _end_of_pairs(frames: Frames, r: Floats) -> float:
@@ -175,37 +228,16 @@ def _end_of_pairs(frames: Frames, r: Floats) -> float:
     return max(last + _LEAST_MARGIN_A, min(last + _MARGIN_A, 0.99 * own_images))
 
 
-def _function_of_q(
-    s: Curve, wanted: Quantity, frames: Frames, radiation: Radiation, ions: bool | Mapping[str, int]
-) -> Curve:
-    if wanted == Quantity.S_OF_Q:
-        return s
-    values = s.y - 1
-    if wanted == Quantity.QI_OF_Q:
-        values = s.x * values
-    elif wanted == Quantity.F2_OF_Q:
-        values = values / mean_square_ratio(frames.fractions, s.x, radiation, ions)
-    return Curve(wanted, s.x, values)
+def _function_of_q(i_of_q: Floats, q: Floats, wanted: Quantity, frames: Frames, probe: Probe) -> Curve:
+    given = (wanted, q, frames.fractions, probe, frames.number_density)
+    return Curve(wanted, q, linear_factor(*given) * i_of_q + offset(*given))
 
 
-def _function_of_r(g: Curve, wanted: Quantity, number_density: float) -> Curve:
-    if wanted == Quantity.G_PDF:
-        return g
-    uniform = 4 * np.pi * number_density * g.x
-    if wanted == Quantity.T_OF_R:
-        return Curve(wanted, g.x, g.y + uniform)
-    if g.x[0] <= 0:
-        raise SettingsError(f"g_of_r: r starts at {g.x[0]:g} Å, where g(r) is 0/0; expected r > 0")
-    return Curve(wanted, g.x, 1 + g.y / uniform)
-
-
-def _quantity(quantity: Quantity | str) -> Quantity:
-    try:
-        return Quantity(quantity)
-    except ValueError:
-        raise SettingsError(
-            f"quantity '{quantity}': {did_you_mean(str(quantity), [str(k) for k in Quantity])}"
-        ) from None
+def _function_of_r(g: Curve, wanted: Quantity, frames: Frames, probe: Probe, instrument: Instrument) -> Curve:
+    if wanted in (Quantity.G_OF_R, Quantity.G_KEEN) and g.x[0] <= 0:
+        raise SettingsError(f"{wanted}: r starts at {g.x[0]:g} Å, where it is 0/0; expected r > 0")
+    damped = Curve(Quantity.G_PDF, g.x, g.y * instrument.envelope(g.x))
+    return converted(damped, wanted, fractions=frames.fractions, radiation=probe, number_density=frames.number_density)
 
 
 def _q_grid(q_min: float, q_max: float, q_step: float, wanted: Quantity) -> Floats:

@@ -10,8 +10,9 @@ from scipy.special import spherical_jn
 
 from mlsim.curve import Curve, Quantity
 from mlsim.errors import DataError, SettingsError, did_you_mean
+from mlsim.scattering.instrument import IDEAL, Instrument
 
-__all__ = ["Window", "g_pdf_of", "sine_sums", "uniform_sphere", "window_function"]
+__all__ = ["Window", "box_truncated", "g_pdf_of", "qi_of_q_of", "sine_sums", "uniform_sphere", "window_function"]
 
 Floats = NDArray[np.float64]
 Window = Literal["step", "lorch"]
@@ -20,8 +21,10 @@ _BLOCK = 2_000_000
 """Entries of a table of sines held at once."""
 
 
-def sine_sums(node_weights: Floats, radii: Floats, q: Floats) -> Floats:
-    """Return sum_n W_pn sin(Q r_n)/(Q r_n), shape (pair, Q).
+def sine_sums(node_weights: Floats, radii: Floats, q: Floats, instrument: Instrument = IDEAL) -> Floats:
+    """Return sum_n W_pn sin(Q r_n)/(Q r_n) E(Q, r_n), shape (pair, Q).
+
+    E = exp(−(r Qdamp)²/2 − (Q r Qbroad)²/2) is the resolution of the instrument, 1 for an ideal one.
 
     Parameters
     ----------
@@ -33,10 +36,14 @@ def sine_sums(node_weights: Floats, radii: Floats, q: Floats) -> Floats:
         1/Å, shape (Q,).
     """
     sums = np.empty((len(node_weights), len(q)))
+    damped = node_weights * instrument.envelope(radii)
     rows = max(1, _BLOCK // len(radii))
     for start in range(0, len(q), rows):
-        table = np.sinc(np.multiply.outer(radii, q[start : start + rows]) / np.pi)
-        sums[:, start : start + rows] = node_weights @ table
+        product = np.multiply.outer(radii, q[start : start + rows])
+        table = np.sinc(product / np.pi)
+        if instrument.q_broad > 0:
+            table *= np.exp(-((product * instrument.q_broad) ** 2) / 2)
+        sums[:, start : start + rows] = damped @ table
     return sums
 
 
@@ -79,6 +86,7 @@ def g_pdf_of(curve: Curve, r: NDArray[np.float64], *, window: Window = "step") -
     """Return G_PDF(r) of a curve over Q, with the curve's own grid, Qmin and Qmax.
 
     G_PDF(r) = (2/π) ∫_Qmin^Qmax Q [S(Q) − 1] M(Q) sin(Qr) dQ, by the trapezoidal rule on the points of the curve.
+    Qmin is the first Q, or 0 where that is no further from 0 than one step.
 
     Parameters
     ----------
@@ -102,24 +110,113 @@ def g_pdf_of(curve: Curve, r: NDArray[np.float64], *, window: Window = "step") -
     """
     q = curve.x
     reduced = _reduced(curve)
-    grid = np.asarray(r, dtype=float)
-    if len(q) < 2:
-        raise DataError(f"G_PDF of {curve.quantity}: {len(q)} point, expected at least two")
-    longest = np.pi / float(np.diff(q).max())
-    if grid.ndim != 1 or not len(grid) or grid[-1] > longest:
-        raise SettingsError(
-            f"G_PDF: r up to {grid.max(initial=0.0):g} Å, expected at most π/dQ = {longest:g} Å; "
-            "use a finer grid of Q or a shorter range of r"
-        )
-    step = np.zeros_like(q)
-    step[:-1] += np.diff(q) / 2
-    step[1:] += np.diff(q) / 2
-    integrand = reduced * window_function(q, float(q[-1]), window) * step
-    values = np.empty_like(grid)
+    grid = _checked_grid(r, q, "G_PDF", "r", "Å")
+    integrand = reduced * window_function(q, float(q[-1]), window) * _trapezoid(q)
+    return Curve(Quantity.G_PDF, grid, 2 / np.pi * _sine_sum(grid, q, integrand))
+
+
+def qi_of_q_of(curve: Curve, q: NDArray[np.float64]) -> Curve:
+    """Return Q [S − 1] of a G_PDF(r), with the curve's own range of r.
+
+    Q [S(Q) − 1] = ∫_Rmin^Rmax G_PDF(r) sin(Qr) dr, by the trapezoidal rule on the points of the curve.
+
+    Parameters
+    ----------
+    curve
+        G_PDF(r).
+    q
+        1/Å, strictly increasing, shape (Q,).
+
+    Returns
+    -------
+    Curve
+        Q [S − 1] in 1/Å, without sigma. It still holds the window that made G_PDF: nothing beyond its Qmax, and
+        M(Q) Q [S − 1] with a Lorch window. The finite Rmax makes every peak π/Rmax wide.
+
+    Notes
+    -----
+    With Q = π k / Rmax up to Qmax and r = π n / Qmax up to Rmax, this and `g_pdf_of` are exact inverses.
+    """
+    if curve.quantity != Quantity.G_PDF:
+        raise DataError(f"Q [S - 1] of {curve.quantity}: expected g_pdf; convert it first")
+    grid = _checked_grid(q, curve.x, "Q [S - 1]", "Q", "1/Å")
+    return Curve(Quantity.QI_OF_Q, grid, _sine_sum(grid, curve.x, curve.y * _trapezoid(curve.x)))
+
+
+def box_truncated(curve: Curve, r_max_A: float) -> Curve:
+    """Return S(Q), S(Q) − 1 or Q [S − 1] as a box would show it that knows g(r) only below a radius.
+
+    Q [S − 1] -> (1/π) ∫_Qmin^Qmax Q' [S(Q') − 1] [sin((Q − Q')R)/(Q − Q') − sin((Q + Q')R)/(Q + Q')] dQ'
+
+    It is what the sine transform to r, a cut at R and the transform back give. Put data and model through it alike:
+    then both have the resolution of the box, and both lack what lies outside of the range of Q.
+
+    Parameters
+    ----------
+    curve
+        Function of Q, of a model or of a measurement, on one grid.
+    r_max_A
+        R in Å: where the pair sum of the model ends, half the shortest lattice vector by default there.
+
+    Returns
+    -------
+    Curve
+        Same quantity and grid, without sigma: neighbouring points are correlated.
+    """
+    if not (np.isfinite(r_max_A) and r_max_A > 0):
+        raise SettingsError(f"truncation by the box: r_max_A is {r_max_A:g}, expected a positive length in Å")
+    q = curve.x
+    if curve.quantity not in (Quantity.S_OF_Q, Quantity.I_OF_Q, Quantity.QI_OF_Q):
+        raise DataError(f"truncation of {curve.quantity}: expected s_of_q, i_of_q or qi_of_q; convert it first")
+    reduced = _reduced(curve)
+    _checked_grid(np.array([r_max_A]), q, "truncation by the box", "r", "Å")
+    if curve.quantity != Quantity.QI_OF_Q and q[0] <= 0:
+        raise DataError(f"truncation of {curve.quantity}: Q starts at {q[0]:g} 1/Å, expected Q > 0; cut the curve")
+    integrand = reduced * _trapezoid(q) * r_max_A / np.pi
+    values = np.empty_like(q)
     rows = max(1, _BLOCK // len(q))
-    for start in range(0, len(grid), rows):
-        values[start : start + rows] = np.sin(np.multiply.outer(grid[start : start + rows], q)) @ integrand
-    return Curve(Quantity.G_PDF, grid, 2 / np.pi * values)
+    for start in range(0, len(q), rows):
+        here = q[start : start + rows, None]
+        kernel = np.sinc((here - q) * r_max_A / np.pi) - np.sinc((here + q) * r_max_A / np.pi)
+        values[start : start + rows] = kernel @ integrand
+    if curve.quantity == Quantity.QI_OF_Q:
+        return Curve(curve.quantity, q, values)
+    return Curve(curve.quantity, q, values / q + (curve.quantity == Quantity.S_OF_Q))
+
+
+def _checked_grid(wanted: NDArray[np.float64], given: Floats, what: str, name: str, unit: str) -> Floats:
+    """Refuse a grid that reaches beyond where the sum over the given points repeats itself."""
+    grid = np.asarray(wanted, dtype=float)
+    if len(given) < 2:
+        raise DataError(f"{what}: made of {len(given)} point, expected at least two")
+    longest = np.pi / float(np.diff(given).max())
+    if grid.ndim != 1 or not len(grid) or grid[-1] > longest * (1 + 1e-9):
+        step = "π/dQ" if name == "r" else "π/dr"
+        raise SettingsError(
+            f"{what}: {name} up to {grid.max(initial=0.0):g} {unit}, expected at most {step} = {longest:g} {unit}; "
+            f"use a finer grid of the data or a shorter range of {name}"
+        )
+    return grid
+
+
+def _trapezoid(x: Floats) -> Floats:
+    """Weights of the trapezoidal rule; a grid that starts within one step of 0 is taken from 0, where both are 0."""
+    steps = np.diff(x)
+    weight = np.zeros_like(x)
+    weight[:-1] += steps / 2
+    weight[1:] += steps / 2
+    if 0 < x[0] <= steps[0] * (1 + 1e-9):
+        weight[0] += x[0] / 2
+    return weight
+
+
+def _sine_sum(wanted: Floats, given: Floats, integrand: Floats) -> Floats:
+    """Return sum_n sin(wanted x_n) integrand_n, in blocks."""
+    values = np.empty_like(wanted)
+    rows = max(1, _BLOCK // len(given))
+    for start in range(0, len(wanted), rows):
+        values[start : start + rows] = np.sin(np.multiply.outer(wanted[start : start + rows], given)) @ integrand
+    return values
 
 
 def _reduced(curve: Curve) -> Floats:
