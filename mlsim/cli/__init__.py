@@ -16,9 +16,10 @@ from typing import Annotated
 import typer
 
 from mlsim import __version__
-from mlsim.cli.analysis import scatter, topology, transport
+from mlsim.cli.analysis import topology, transport
 from mlsim.cli.pipeline import md, pack, quench
 from mlsim.cli.run import report, run
+from mlsim.cli.scattering import scatter
 from mlsim.errors import Interrupted, MlsimError
 
 __all__ = ["app", "main"]

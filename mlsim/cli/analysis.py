@@ -1,74 +1,22 @@
-"""`mlsim scatter`, `mlsim topology` and `mlsim transport`: what finished structures and trajectories say."""
+"""`mlsim topology` and `mlsim transport`: what finished structures and trajectories say."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlsim.cli.files import require_absent
+from mlsim.cli.files import Files, Force, read_ensembles, require_absent
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
     from mlsim.curve import Estimate
     from mlsim.io.results import QuantityRow
     from mlsim.trajectory import Trajectory
     from mlsim.transport import Diffusion
 
-__all__ = ["scatter", "topology", "transport"]
-
-Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
-Files = Annotated[
-    list[Path], typer.Argument(metavar="FILE...", help="One glass each: a structure, several frames of it, or a .h5.")
-]
-
-
-def scatter(
-    files: Files,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.csv", help="Curve: x,y and sigma.")],
-    radiation: Annotated[Literal["xray", "neutron"], typer.Option(help="Weights of the pairs.")] = "xray",
-    quantity: Annotated[
-        Literal["s_of_q", "i_of_q", "qi_of_q", "f2_of_q", "g_pdf", "t_of_r", "g_of_r"],
-        typer.Option(help="Which function."),
-    ] = "s_of_q",
-    q_max: Annotated[float, typer.Option("--q-max", help="Largest Q, 1/Å.")] = 25.0,
-    q_step: Annotated[float, typer.Option("--q-step", help="Step of Q, 1/Å.")] = 0.02,
-    q_min: Annotated[float, typer.Option("--q-min", help="Smallest Q, 1/Å.")] = 0.0,
-    r_max: Annotated[
-        float | None,
-        typer.Option(
-            "--r-max", help="End of the curve (function of r) or of the pair sum (function of Q), Å; half the cell."
-        ),
-    ] = None,
-    window: Annotated[Literal["step", "lorch"], typer.Option(help="Of the sine transform, for r.")] = "step",
-    ions: Annotated[bool, typer.Option("--ions", help="X-ray form factors of ions, not of neutral atoms.")] = False,
-    force: Force = False,
-) -> None:
-    """Total scattering of one glass, or mean and standard error over several."""
-    from mlsim.io.measurements import write_curve_csv
-    from mlsim.scattering import over_glasses, total_scattering
-
-    require_absent(output, force)
-    curves = [
-        total_scattering(
-            frames,
-            radiation=radiation,
-            quantity=quantity,
-            q_max=q_max,
-            q_step=q_step,
-            q_min=q_min,
-            r_max_A=r_max,
-            window=window,
-            ions=ions,
-        )
-        for frames in _ensembles(files)
-    ]
-    curve = over_glasses(curves)
-    write_curve_csv(output, curve)
-    typer.echo(f"wrote {output}: {quantity}, {len(curve.x)} points, {len(curves)} glasses")
+__all__ = ["topology", "transport"]
 
 
 def topology(
@@ -88,7 +36,7 @@ def topology(
 
     require_absent(output, force)
     fixed = dict(_cutoff(text) for text in cutoff or [])
-    ensembles = _ensembles(files)
+    ensembles = read_ensembles(files)
     cutoffs = bond_cutoffs([atoms for frames in ensembles for atoms in frames], fixed_A=fixed)
     anions = tuple(part.strip() for part in bridging.split(",") if part.strip())
     glasses = [
@@ -185,17 +133,6 @@ def _write_result(output: Path, rows: Sequence[QuantityRow]) -> None:
     write_result(output, rows, Provenance.here())
     print_rows(rows)
     typer.echo(f"wrote {output}")
-
-
-def _ensembles(files: Sequence[Path]) -> list[list[Atoms]]:
-    """Frames of each file."""
-    from mlsim.io.structures import read_structures
-    from mlsim.io.trajectories import read_trajectory
-
-    return [
-        list(read_trajectory(file).frames()) if file.suffix in (".h5", ".hdf5") else read_structures(file)
-        for file in files
-    ]
 
 
 def _cutoff(text: str) -> tuple[tuple[str, str], float]:

@@ -1,12 +1,24 @@
-"""Rules about files that every command keeps."""
+"""Rules about files that every command keeps, and the structures that several read."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from mlsim.errors import SettingsError
 
-__all__ = ["require_absent"]
+if TYPE_CHECKING:
+    from ase import Atoms
+
+__all__ = ["Files", "Force", "read_ensembles", "require_absent"]
+
+Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="One glass each: a structure, several frames of it, or a .h5.")
+]
 
 
 def require_absent(path: Path, force: bool) -> None:
@@ -15,3 +27,14 @@ def require_absent(path: Path, force: bool) -> None:
         raise SettingsError(f"{path}: is a folder; name a file with -o")
     if path.exists() and not force:
         raise SettingsError(f"{path}: is there already; choose another name or add --force to replace it")
+
+
+def read_ensembles(files: Sequence[Path]) -> list[list[Atoms]]:
+    """Return the frames of each file."""
+    from mlsim.io.structures import read_structures
+    from mlsim.io.trajectories import read_trajectory
+
+    return [
+        list(read_trajectory(file).frames()) if file.suffix in (".h5", ".hdf5") else read_structures(file)
+        for file in files
+    ]
