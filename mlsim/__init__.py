@@ -40,8 +40,8 @@ _NAMES = {
     "io.structures": "read_structure read_structures write_structure",
     "io.studies": "read_schedule",
     "io.trajectories": "TrajectoryRecorder read_trajectory",
-    "melt_quench": "Frame FrameRecorder Glass Schedule Segment ThermoLog default_minimum_distances hold_schedule pack "
-    "production_schedule quick_schedule run_schedule",
+    "melt_quench": "Frame FrameRecorder Glass GlassTransition Schedule Segment ThermoLog default_minimum_distances "
+    "glass_transition hold_schedule pack production_schedule quick_schedule run_schedule",
     "report": "write_report",
     "scattering": "Instrument Probe anomalous_terms box_truncated converted form_factor g_pdf_of mean_length_squared "
     "mean_square_ratio neutron_length over_glasses partial_contributions partial_g_of_r partial_structure_factors "
@@ -50,9 +50,10 @@ _NAMES = {
     "topology": "BondCutoff Bonds Topology bond_cutoffs bonds_of chosen_cutoffs estimates_over_glasses links_between "
     "neighbour_counts polyhedra_of topology_of",
     "trajectory": "Trajectory",
-    "transport": "HOP_LENGTH_A ROOM_TEMPERATURE_K ArrheniusFit Diffusion Drift FitWindow Interval "
-    "MeanSquaredDisplacement arrhenius carriers_per_A3 charge_diffusivity charge_displacement conductivity "
-    "conductivity_nernst_einstein diffusivity haven_ratio mean_squared_displacement",
+    "transport": "HOP_LENGTH_A ROOM_TEMPERATURE_K ArrheniusFit Diffusion Drift FitWindow Interval IonicConductivity "
+    "MeanSquaredDisplacement Vogel ageing arrhenius carriers_per_A3 charge_diffusivity charge_displacement "
+    "conductivity conductivity_nernst_einstein diffusivities diffusivity equilibrated equilibration_frame "
+    "haven_ratio ionic_conductivity mean_squared_displacement tracer_and_charge",
 }
 _HOMES = {name: f"mlsim.{module}" for module, names in _NAMES.items() for name in names.split()}
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Trajectory"]
 
+_BLOCK_VALUES = 1_000_000
+
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
@@ -34,6 +36,13 @@ class Trajectory:
         Time from one frame to the next, ps.
     temperature_K
         Temperature that the thermostat held, K; None when unknown.
+    potential_energy_eV
+        Of the cell, eV, shape (frame,); None when unknown. It tells when a run has settled.
+
+    Notes
+    -----
+    Positions may be a map of a file (`numpy.memmap`), so that a trajectory can be larger than memory; what reads it
+    takes a few atoms or a few frames at a time.
     """
 
     positions: NDArray[np.floating]
@@ -41,6 +50,7 @@ class Trajectory:
     elements: tuple[str, ...]
     interval_ps: float
     temperature_K: float | None = field(default=None)
+    potential_energy_eV: NDArray[np.float64] | None = field(default=None)
 
     def __post_init__(self) -> None:
         positions = np.asarray(self.positions)
@@ -53,12 +63,18 @@ class Trajectory:
             raise DataError(f"trajectory: cell of shape {cell.shape}, expected (3, 3) or ({len(positions)}, 3, 3)")
         if not self.interval_ps > 0:
             raise DataError(f"trajectory: interval of {self.interval_ps} ps, expected a positive time")
-        if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
+        if not (_all_finite(positions) and np.isfinite(cell).all()):
             raise DataError("trajectory: positions or cell hold values that are not finite")
-        for name, array in (("positions", positions), ("cell", cell)):
-            view = array.view()
-            view.flags.writeable = False
-            object.__setattr__(self, name, view)
+        energy = self.potential_energy_eV
+        if energy is not None and np.shape(energy) != (len(positions),):
+            raise DataError(
+                f"trajectory: {np.shape(energy)} energies, expected one for each of {len(positions)} frames"
+            )
+        for name, array in (("positions", positions), ("cell", cell), ("potential_energy_eV", energy)):
+            if array is not None:
+                view = np.asarray(array).view()
+                view.flags.writeable = False
+                object.__setattr__(self, name, view)
         object.__setattr__(self, "elements", tuple(self.elements))
 
     @property
@@ -81,6 +97,13 @@ class Trajectory:
         """Volume of the cell averaged over frames, Å3."""
         return float(np.mean(np.abs(np.linalg.det(self.cell))))
 
+    @property
+    def masses(self) -> NDArray[np.float64]:
+        """Masses, u, shape (atom,)."""
+        from ase.data import atomic_masses, atomic_numbers
+
+        return np.array([atomic_masses[atomic_numbers[e]] for e in self.elements])
+
     def atoms_of(self, element: str) -> NDArray[np.intp]:
         """Return the indices of the atoms of one element, shape (atom of that element,)."""
         found = np.flatnonzero(np.array(self.elements) == element)
@@ -99,4 +122,12 @@ class Trajectory:
     def between(self, start: int, stop: int) -> Trajectory:
         """Return the frames `start` to `stop` (exclusive) as a trajectory."""
         cell = self.cell if self.cell.ndim == 2 else self.cell[start:stop]
-        return Trajectory(self.positions[start:stop], cell, self.elements, self.interval_ps, self.temperature_K)
+        energy = None if self.potential_energy_eV is None else self.potential_energy_eV[start:stop]
+        return Trajectory(self.positions[start:stop], cell, self.elements, self.interval_ps, self.temperature_K, energy)
+
+
+def _all_finite(positions: NDArray[np.floating]) -> bool:
+    """True if no value is nan or infinite, looking at a few frames at a time."""
+    block = max(1, _BLOCK_VALUES // max(1, positions[:1].size))
+    starts = range(0, len(positions), block)
+    return all(bool(np.isfinite(positions[start : start + block]).all()) for start in starts)

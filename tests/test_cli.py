@@ -81,7 +81,7 @@ def test_the_single_steps_lead_from_a_formula_to_transport(run: Run, tmp_path: P
     code, output, errors = run("transport", "m/trajectory.h5", "--element", "Li", "-o", "t.json")
     assert code == 0, errors
     names = [quantity["name"] for quantity in json.loads(Path("t.json").read_text())["quantities"]]
-    assert names[:2] == ["li_diffusivity_cm2_s", "conductivity_mS_cm"]
+    assert names[:3] == ["li_diffusivity_cm2_s", "li_charge_diffusivity_cm2_s", "conductivity_mS_cm"]
     assert "wrote t.json" in output
     assert run("topology", "q/glass.extxyz", "-o", "o.json")[0] == 0
     assert "zr_o_coordination" in Path("o.json").read_text()

@@ -16,10 +16,11 @@ from typing import Annotated
 import typer
 
 from mlsim import __version__
-from mlsim.cli.analysis import topology, transport
+from mlsim.cli.analysis import topology
 from mlsim.cli.pipeline import md, pack, quench
 from mlsim.cli.run import report, run
 from mlsim.cli.scattering import scatter
+from mlsim.cli.transport import transport
 from mlsim.errors import Interrupted, MlsimError
 
 __all__ = ["app", "main"]
@@ -49,6 +50,7 @@ if importlib.util.find_spec("mlsim.cli.potential") is not None:
 # options that take several values after one name, and what such a value looks like
 _SEVERAL = {
     "--temperature-K": re.compile(r"\d+(\.\d*)?"),
+    "--quench": re.compile(r".*\.csv"),
     "--cutoff": re.compile(r"[A-Z][a-z]?-[A-Z][a-z]?=.*"),
 }
 

@@ -6,10 +6,13 @@ import os
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from mlsim.atomic import atomic_write_text
+from mlsim.errors import DataError
 from mlsim.melt_quench import ThermoLog
 
-__all__ = ["write_thermo_csv"]
+__all__ = ["read_thermo_csv", "write_thermo_csv"]
 
 _COLUMNS: Final = ("time_ps", "temperature_K", "potential_energy_eV", "pressure_GPa", "volume_A3", "segment")
 
@@ -21,3 +24,27 @@ def write_thermo_csv(path: str | os.PathLike[str], log: ThermoLog) -> Path:
     lines = [",".join(_COLUMNS), *(",".join(f"{value:.10g}" for value in row) for row in rows)]
     atomic_write_text(target, "\n".join(lines) + "\n")
     return target
+
+
+def read_thermo_csv(path: str | os.PathLike[str]) -> ThermoLog:
+    """Return the log that `write_thermo_csv` wrote.
+
+    Raises
+    ------
+    DataError
+        If the file has other columns, or values that are no numbers.
+    """
+    source = Path(path)
+    text = source.read_text(encoding="utf-8", errors="replace")
+    head, *lines = text.splitlines() or [""]
+    if head.strip() != ",".join(_COLUMNS):
+        raise DataError(
+            f"{source}: first line is '{head[:60]}', expected the thermo.csv of mlsim: {','.join(_COLUMNS)}"
+        )
+    try:
+        rows = np.array([[float(word) for word in line.split(",")] for line in lines])
+    except ValueError as error:
+        raise DataError(f"{source}: {error}; expected numbers in every line below the first") from None
+    if rows.ndim != 2 or rows.shape[1] != len(_COLUMNS):
+        raise DataError(f"{source}: {len(lines)} lines of data, not all of {len(_COLUMNS)} numbers")
+    return ThermoLog.of_rows(rows)

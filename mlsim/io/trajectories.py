@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 
 from mlsim.errors import DataError
 from mlsim.geometry import unwrapped
+from mlsim.io.lammps import lammps_columns, lammps_frames, lammps_is_unwrapped
 from mlsim.io.recorder import FORMAT, MERGED_NAME, VERSION, TrajectoryRecorder
 from mlsim.io.structures import checked_file, problem_of, reading
 from mlsim.trajectory import Trajectory
@@ -56,6 +58,8 @@ def read_trajectory(
     ----------
     path
         Our HDF5, or anything ASE reads: extended XYZ, ASE .traj, LAMMPS text dump (with an element column), XDATCAR.
+        Positions stay on disk (foreign ones in a temporary file), so the file may be larger than memory; of XDATCAR
+        ASE holds all frames.
     interval_ps
         Time between neighbouring frames of the file, ps. Our own files carry it; others need it, unless each frame
         says `time_ps` in its comment line.
@@ -65,8 +69,8 @@ def read_trajectory(
         Takes the frames first <= i < last of the file, each `stride`-th of them; `last` is the end by default.
     wrapped
         False: positions of a foreign file are taken as they stand. True or None: an atom that jumps by more than
-        half a cell from one frame to the next was put back into the cell, and is followed. Scaled and unscaled
-        unwrapped LAMMPS coordinates (xu, xsu) are recognised and taken as they stand.
+        half a cell from one frame to the next was put back into the cell, and is followed. LAMMPS coordinates that
+        are unwrapped (xu, xsu) or come with image flags (ix iy iz) are recognised and need no following.
 
     Raises
     ------
@@ -101,7 +105,11 @@ def _read_own(file: Path, frames: slice, interval_ps: float | None, temperature_
         start, stop, stride = frames.indices(len(store["positions"]))
         if stop <= start:
             raise DataError(f"{file}: no frame from {frames.start} on, it holds {len(store['positions'])}")
-        positions = _strided(store["positions"], start, stop, stride)
+        positions = _mapped(file, store["positions"])
+        positions = (
+            _strided(store["positions"], start, stop, stride) if positions is None else positions[start:stop:stride]
+        )
+        energy = np.asarray(_strided(store["potential_energy_eV"], start, stop, stride), dtype=float)
         cell = np.asarray(_strided(store["cell"], start, stop, stride), dtype=float)
         elements = tuple(str(e) for e in store.attrs["elements"])
         interval = float(store.attrs["interval_ps"])
@@ -109,7 +117,15 @@ def _read_own(file: Path, frames: slice, interval_ps: float | None, temperature_
     if interval_ps is not None and not math.isclose(interval_ps, interval, rel_tol=1e-6):
         raise DataError(f"{file}: frames are {interval:g} ps apart, not {interval_ps:g}; leave the interval out")
     temperature = temperature_K if temperature_K is not None else (None if held is None else float(held))
-    return Trajectory(positions, _one_cell_if_constant(cell), elements, interval * stride, temperature)
+    return Trajectory(positions, _one_cell_if_constant(cell), elements, interval * stride, temperature, energy)
+
+
+def _mapped(file: Path, dataset: Any) -> NDArray[np.floating] | None:
+    """Map a dataset that lies in the file as one plain block, so that it may exceed memory; None if it does not."""
+    offset = dataset.id.get_offset()
+    if offset is None or not dataset.size:
+        return None
+    return np.memmap(file, dataset.dtype, "r", offset, dataset.shape)
 
 
 def _strided(dataset: Any, start: int, stop: int, stride: int) -> NDArray[np.floating]:
@@ -128,37 +144,40 @@ def _one_cell_if_constant(cell: Floats) -> Floats:
 def _read_foreign(
     file: Path, frames: slice, interval_ps: float | None, temperature_K: float | None, wrapped: bool | None
 ) -> Trajectory:
-    kept: list[Floats] = []
     cells: list[Floats] = []
     times: list[float | None] = []
     steps: list[int | None] = []
     first = None
-    with reading(file, "a trajectory"):
-        as_they_stand = _lammps_is_unwrapped(file) or wrapped is False
-        follow = _Follower(file, as_they_stand)
-        for number, block in _blocks(_frames(file, frames.start, frames.stop)):
+    with reading(file, "a trajectory"), tempfile.TemporaryFile() as spool:
+        columns = lammps_columns(file)
+        follow = _Follower(file, as_they_stand=wrapped is False or lammps_is_unwrapped(columns))
+        for number, block in _blocks(_frames(file, columns, frames.start, frames.stop)):
             first = first or block[0]
             for offset, atoms in enumerate(block):
                 _check_frame(file, frames.start + number + offset, atoms, first)
             cell = np.array([atoms.cell.array for atoms in block])
-            positions = follow(np.array([atoms.positions for atoms in block]), cell)
             chosen = slice(-number % frames.step, None, frames.step)
-            kept.append(positions[chosen].copy())
+            follow(np.array([atoms.positions for atoms in block]), cell)[chosen].astype(float).tofile(spool)
             cells.append(cell[chosen])
             times.extend(atoms.info.get("time_ps") for atoms in block)
             steps.extend(atoms.info.get("timestep") for atoms in block)
-    if first is None:
-        raise DataError(f"{file}: holds no frame from {frames.start} on")
+        if first is None:
+            raise DataError(f"{file}: holds no frame from {frames.start} on")
+        spool.flush()
+        positions = np.memmap(spool, np.float64, "r", shape=(sum(map(len, cells)), len(first), 3))
     interval = _interval(file, interval_ps, times, steps)
-    elements = tuple(first.get_chemical_symbols())
     cell = _one_cell_if_constant(np.concatenate(cells))
-    return Trajectory(np.concatenate(kept), cell, elements, interval * frames.step, temperature_K)
+    return Trajectory(positions, cell, tuple(first.get_chemical_symbols()), interval * frames.step, temperature_K)
 
 
-def _frames(file: Path, start: int, stop: int | None) -> Iterator[Atoms]:
+def _frames(file: Path, columns: frozenset[str], start: int, stop: int | None) -> Iterator[Atoms]:
+    """Yield frames one after the other; ASE's readers of extended XYZ, .traj and LAMMPS dumps hold one at a time."""
     from ase.io import iread
 
-    yield from iread(file, index=f"{start}:{'' if stop is None else stop}")
+    if columns:
+        return lammps_frames(file, columns, start, stop)
+    frames: Iterator[Atoms] = iread(file, index=f"{start}:{'' if stop is None else stop}")
+    return frames
 
 
 def _blocks(frames: Iterator[Atoms]) -> Iterator[tuple[int, list[Atoms]]]:
@@ -223,19 +242,3 @@ def _interval(file: Path, given_ps: float | None, times_ps: list[float | None], 
     if given_ps is not None and carried is not None and not math.isclose(given_ps, carried, rel_tol=1e-3):
         raise DataError(f"{file}: frames are {carried:g} ps apart, not {given_ps:g}; leave the interval out")
     return float(given_ps if given_ps is not None else carried)  # type: ignore[arg-type]
-
-
-def _lammps_is_unwrapped(file: Path) -> bool:
-    """True for a LAMMPS text dump of unwrapped coordinates; refuse one that does not name its elements."""
-    with file.open("rb") as stream:
-        head = stream.read(4096)
-    if not head.startswith(b"ITEM: TIMESTEP"):
-        return False
-    columns = next((line.split()[2:] for line in head.splitlines() if line.startswith(b"ITEM: ATOMS")), None)
-    if columns is None:
-        return False
-    if b"element" not in columns and b"mass" not in columns:
-        raise DataError(f"{file}: has no element column; write it with 'dump_modify ID element Li Zr Cl O'")
-    if b"id" not in columns:
-        raise DataError(f"{file}: has no id column, so atoms cannot be told apart; write 'dump ... id element x y z'")
-    return (b"xu" in columns or b"xsu" in columns) and not (b"x" in columns or b"xs" in columns)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["publication_style", "write_figure"]
+__all__ = ["FORMATS", "publication_style", "undated", "write_figure"]
 
-_FORMATS: Final = (".png", ".pdf", ".svg")
+FORMATS: Final = (".png", ".pdf", ".svg")
 _FIRST_PAIRS: Final[tuple[str, ...]] = ("O-Zr", "Cl-Zr", "Zr-Zr", "Li-O", "Cl-Li", "Li-Zr")
 _LARGEST_R_A: Final = 8.0
 _STYLE: Final[Any] = {
@@ -81,16 +81,25 @@ def write_figure(directory: str | os.PathLike[str], path: str | os.PathLike[str]
         When `series.json` is missing or does not follow its form, or the file cannot be written.
     """
     target = Path(path)
-    if target.suffix.lower() not in _FORMATS:
-        known = ", ".join(_FORMATS)
+    if target.suffix.lower() not in FORMATS:
+        known = ", ".join(FORMATS)
         raise SettingsError(f"{target}: cannot draw a figure as '{target.suffix}'; expected one of {known}")
     series = read_series(Path(directory) / "series.json")
-    undated = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
     with publication_style():
         drawn = _figure(series)
         with atomic_path(target) as temporary:
-            drawn.savefig(temporary, dpi=300, metadata=undated[target.suffix.lower()])
+            drawn.savefig(temporary, dpi=300, metadata=undated(target))
     return target
+
+
+def undated(target: Path) -> dict[str, Any]:
+    """Return the metadata that make two drawings of the same data the same file."""
+    known: dict[str, dict[str, Any]] = {
+        ".png": {"Software": None},
+        ".pdf": {"CreationDate": None},
+        ".svg": {"Date": None},
+    }
+    return known[target.suffix.lower()]
 
 
 def _figure(series: ReportSeries) -> Figure:

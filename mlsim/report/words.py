@@ -29,7 +29,18 @@ _LABELS: Final[dict[str, Label]] = {
     "li_diffusivity_cm2_s": ("Li diffusivity", "Transport"),
     "activation_energy_eV": ("Activation energy of Li diffusion", "Transport"),
     "conductivity_298K_mS_cm": ("Li conductivity at 298 K", "Transport"),
-    "conductivity_mS_cm": ("Conductivity", "Transport"),
+    "conductivity_mS_cm": ("Li conductivity, Nernst–Einstein", "Transport"),
+    "conductivity_einstein_mS_cm": ("Li conductivity, Einstein", "Transport"),
+    "conductivity_all_ions_mS_cm": ("Conductivity, all ions", "Transport"),
+    "conductivity_298K_68_low_mS_cm": ("Li conductivity at 298 K, 68 % from", "Transport"),
+    "conductivity_298K_68_high_mS_cm": ("Li conductivity at 298 K, 68 % to", "Transport"),
+    "conductivity_298K_95_low_mS_cm": ("Li conductivity at 298 K, 95 % from", "Transport"),
+    "conductivity_298K_95_high_mS_cm": ("Li conductivity at 298 K, 95 % to", "Transport"),
+    "diffusivity_prefactor_cm2_s": ("Prefactor of Li diffusion", "Transport"),
+    "vogel_fulcher_probability": ("Probability that ln D bends", "Transport"),
+    "glass_transition_K": ("Glass transition, energy", "Transport"),
+    "glass_transition_by_volume_K": ("Glass transition, volume", "Transport"),
+    "ageing_ratio": ("D of second half over first", "Transport"),
     "haven_ratio": ("Haven ratio", "Transport"),
 }
 
@@ -43,6 +54,7 @@ _PATTERNS: Final = tuple(
         (r"([a-z]+)_bridging_fraction", "{0} on two or more centres (bridging)", "Anion surroundings"),
         (r"([a-z]+)_no_([a-z]+)_fraction", "{0} on no {1}", "Anion surroundings"),
         (r"([a-z]+)_with_([a-z]+)_fraction", "{0} with at least one {1}", "Anion surroundings"),
+        (r"([a-z]+)_charge_diffusivity_cm2_s", "{0} charge diffusivity", "Transport"),
         (r"([a-z]+)_diffusivity_cm2_s", "{0} diffusivity", "Transport"),
     )
 )

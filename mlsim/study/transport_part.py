@@ -16,7 +16,15 @@ from mlsim.io.series import ArrheniusPart, ArrheniusPoint, Line, MsdPart, Sectio
 from mlsim.study.settings import StudySettings
 from mlsim.study.structure_part import StructurePart
 from mlsim.trajectory import Trajectory
-from mlsim.transport import ArrheniusFit, Diffusion, arrhenius, carriers_per_A3, diffusivity, haven_ratio
+from mlsim.transport import (
+    ArrheniusFit,
+    Diffusion,
+    arrhenius,
+    carriers_per_A3,
+    diffusivities,
+    diffusivity,
+    haven_ratio,
+)
 
 __all__ = ["transport_part"]
 
@@ -39,7 +47,8 @@ def transport_part(
     """
     ion = settings.topology.mobile
     temperatures = sorted(trajectories)
-    mobile = {t: diffusivity(trajectories[t], ion, temperature_K=t) for t in temperatures}
+    pairs = {t: diffusivities(trajectories[t], ion, temperature_K=t) for t in temperatures}
+    mobile = {t: tracer for t, (tracer, _) in pairs.items()}
     others = {t: _framework(trajectories[t], ion, t) for t in temperatures}
     framework = {t: _fastest(found) for t, found in others.items()}
     carriers = float(np.mean([carriers_per_A3(trajectories[t], ion) for t in temperatures]))
@@ -62,7 +71,7 @@ def transport_part(
             "probability if the line is straight"
         )
         notes.extend(f"Arrhenius line: {flag}" for flag in fit.flags)
-    haven = _haven(trajectories, mobile, ion)
+    haven = _haven(pairs)
     if haven is not None:
         rows.append(haven)
     series: dict[str, Any] = {
@@ -113,12 +122,10 @@ def _fit_rows(
     ]
 
 
-def _haven(
-    trajectories: Mapping[float, Sequence[Trajectory]], mobile: Mapping[float, Diffusion], ion: str
-) -> QuantityRow | None:
+def _haven(pairs: Mapping[float, tuple[Diffusion, Diffusion]]) -> QuantityRow | None:
     """Return the Haven ratio at the highest temperature that gives one: there the statistics are best."""
-    for temperature in sorted(mobile, reverse=True):
-        ratio = haven_ratio(trajectories[temperature], ion, temperature_K=temperature, tracer=mobile[temperature])
+    for temperature in sorted(pairs, reverse=True):
+        ratio = haven_ratio(*pairs[temperature])
         if ratio is not None:
             return QuantityRow("haven_ratio", ratio, "tracer over collective diffusivity", temperature_K=temperature)
     return None

@@ -1,8 +1,15 @@
 """Arrhenius fit of diffusivities, and what it says at other temperatures, with the uncertainty of going there.
 
-ln D(T) = ln D0 - Ea / (k_B T), a weighted line. Its uncertainty is kept as a sample of lines, drawn by Monte Carlo
-from the errors of the points, so that everything derived from it (Ea, D0, D and sigma at 298 K) has intervals of the
-right, skewed shape: an extrapolated conductivity is uncertain by a factor, not by plus or minus.
+ln D(T) = ln D0 - Ea / (k_B T), a weighted line. Its uncertainty is kept as a sample of lines, drawn by Monte Carlo, so
+that everything derived from it (Ea, D0, D and sigma at 298 K) has intervals of the right, skewed shape: an
+extrapolated conductivity is uncertain by a factor, not by plus or minus.
+
+- Points with errors of their own: each point is moved by its error.
+- The same glasses at all temperatures: a glass that is fast at one temperature is fast at the others, so a line is
+  fitted to each glass. Where the lines differ more than the errors within the glasses make them (by chance in one
+  case of ten), lines are drawn from the mean and covariance over glasses, with the wide tails (Student) of few glasses.
+- Four temperatures or more: the share of the sample that the Vogel–Fulcher–Tammann curve deserves by its likelihood
+  follows that curve, so that the choice between straight and bent is part of the interval.
 """
 
 from __future__ import annotations
@@ -14,11 +21,13 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import chdtri
 
 from mlsim.curve import Estimate
 from mlsim.errors import DataError, NotConverged
 from mlsim.transport.conductivity import conductivity_nernst_einstein
 from mlsim.transport.diffusion import Diffusion
+from mlsim.transport.vogel import FEWEST_POINTS, Vogel, vogel
 from mlsim.units import BOLTZMANN_EV_PER_K
 
 __all__ = ["ROOM_TEMPERATURE_K", "ArrheniusFit", "Interval", "arrhenius"]
@@ -29,6 +38,9 @@ ROOM_TEMPERATURE_K = 298.0
 ONE_SIGMA = 0.6826894921370859
 _DRAWS = 20_000
 _LARGEST_LN = 700.0
+_SAME_K = 1e-6
+_FEWEST_GLASSES = 3
+_BY_CHANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,12 @@ class ArrheniusFit:
     ln_prefactor
         ln of D0 in cm²/s.
     draws
-        ln D0 and Ea (eV) of the sampled lines, shape (draw, 2).
+        ln D0, Ea (eV) and T0 (K) of the sampled curves ln D0 - Ea / [k_B (T - T0)], shape (draw, 3); T0 is 0 for
+        straight lines.
+    source
+        What the errors come from: "points", "glasses" (lines of single glasses) or "scatter" (about the line).
+    vogel
+        Comparison with the Vogel–Fulcher–Tammann curve; None for fewer than four points.
     """
 
     activation_energy: Estimate
@@ -79,6 +96,8 @@ class ArrheniusFit:
     flags: tuple[str, ...]
     ln_prefactor: float
     draws: Floats
+    source: str = "points"
+    vogel: Vogel | None = None
 
     def diffusivity_at(self, temperature_K: float) -> Estimate:
         """Return D at a temperature, cm²/s; the standard error is half of the 68 % interval."""
@@ -89,8 +108,10 @@ class ArrheniusFit:
 
     def diffusivity_interval(self, temperature_K: float, level: float = 0.95) -> Interval:
         """Return the central interval of D at a temperature, cm²/s."""
-        ln_d = self.draws[:, 0] - self.draws[:, 1] * _inverse_energy(temperature_K)
-        low, high = _central(ln_d, level)
+        _inverse_energy(temperature_K)
+        ln_prefactor, energy, t0 = self.draws.T
+        above = np.maximum(temperature_K - t0, _SAME_K)
+        low, high = _central(ln_prefactor - energy / (BOLTZMANN_EV_PER_K * above), level)
         return Interval(_exp(low), _exp(high), level)
 
     def conductivity_at(self, temperature_K: float, carriers_per_A3: float, charge: float = 1) -> Estimate:
@@ -108,7 +129,9 @@ class ArrheniusFit:
         return Interval(factor * d.low, factor * d.high, level)
 
 
-def arrhenius(points: Sequence[Diffusion | tuple[float, Estimate]], *, seed: int = 0) -> ArrheniusFit:
+def arrhenius(
+    points: Sequence[Diffusion | tuple[float, Estimate]], *, glass_transition_K: float | None = None, seed: int = 0
+) -> ArrheniusFit:
     r"""Return the weighted Arrhenius fit of diffusivities at several temperatures.
 
     .. math:: \ln D_i = \ln D_0 - E_a / (k_B T_i), \quad w_i = 1/\mathrm{Var}(\ln D_i)
@@ -118,6 +141,9 @@ def arrhenius(points: Sequence[Diffusion | tuple[float, Estimate]], *, seed: int
     points
         Diffusivities; upper bounds are left out, and the fit says so. Or pairs of temperature (K) and D (cm²/s).
         Either all points have errors or none has; without, at least three are needed.
+    glass_transition_K
+        Temperatures above it are left out, and the fit says so: a line through the liquid does not hold for the glass.
+        None takes all.
     seed
         Seed of the Monte Carlo draws.
 
@@ -128,9 +154,9 @@ def arrhenius(points: Sequence[Diffusion | tuple[float, Estimate]], *, seed: int
 
     Notes
     -----
-    Errors at different temperatures are taken as independent. Runs that start from the same glasses share the
-    difference between glasses; independence then makes the extrapolation somewhat too uncertain, never too sure.
-    The line is assumed to be straight down to the temperature asked for.
+    Errors at different temperatures are taken as independent where the points do not tell their glasses apart (fewer
+    than three glasses, or not the same at all temperatures); glasses must come in the same order at each temperature.
+    `activation_energy` and `prefactor` are those of the straight line.
 
     Examples
     --------
@@ -141,7 +167,7 @@ def arrhenius(points: Sequence[Diffusion | tuple[float, Estimate]], *, seed: int
     >>> round(arrhenius(points).activation_energy.value, 6)
     0.3
     """
-    used, flags = _usable(points)
+    used, flags = _usable(points, glass_transition_K)
     temperature = np.array([t for t, _ in used])
     value = np.array([d.value for _, d in used])
     if (value <= 0).any() or not np.isfinite(value).all() or (temperature <= 0).any():
@@ -157,28 +183,44 @@ def arrhenius(points: Sequence[Diffusion | tuple[float, Estimate]], *, seed: int
     excess = math.sqrt(float((weight * residual**2).sum()) / spare) if spare else 1.0
     scale = excess if sigma is None else max(1.0, excess)
     error = scale * (np.ones(len(used)) if sigma is None else sigma)
-    draws = _draws(np.array([ln_prefactor, energy]), line, error, seed)
+    rng = np.random.default_rng(seed)
+    centre = np.array([ln_prefactor, energy])
+    draws = _draws(centre, line, error, rng)
+    source = "scatter" if sigma is None else "points"
+    over_glasses = _lines_of_glasses(points, used, line)
+    if over_glasses is not None and _differ(*over_glasses, float(beta.mean())):
+        draws, source, scale = _student_draws(centre, over_glasses[0], rng), "glasses", 1.0
     n = min(d.n_independent for _, d in used)
     low, high = _central(draws[:, 0], ONE_SIGMA)
+    spread = float(np.diff(_central(draws[:, 1], ONE_SIGMA))[0] / 2)
+    curve = None if sigma is None or len(used) < FEWEST_POINTS else vogel(temperature, ln_d, sigma, _DRAWS, rng)
     fit = ArrheniusFit(
-        Estimate(float(energy), float(draws[:, 1].std()), n, "eV"),
-        Estimate(_exp(ln_prefactor), (_exp(high) - _exp(low)) / 2, n, "cm2/s"),
-        temperature,
-        value,
-        error,
-        scale,
-        tuple(flags),
-        float(ln_prefactor),
-        draws,
+        activation_energy=Estimate(float(energy), spread, n, "eV"),
+        prefactor=Estimate(_exp(ln_prefactor), (_exp(high) - _exp(low)) / 2, n, "cm2/s"),
+        temperatures_K=temperature,
+        diffusivities_cm2_s=value,
+        relative_errors=error,
+        error_scale=scale,
+        flags=tuple(flags),
+        ln_prefactor=float(ln_prefactor),
+        draws=_mixed(draws, curve),
+        source=source,
+        vogel=curve,
     )
     return _flagged(fit, points)
 
 
-def _usable(points: Sequence[Diffusion | tuple[float, Estimate]]) -> tuple[list[tuple[float, Estimate]], list[str]]:
-    """Return the points that are numbers, by temperature, and a sentence for each that is only a bound."""
+def _usable(
+    points: Sequence[Diffusion | tuple[float, Estimate]], glass_transition_K: float | None
+) -> tuple[list[tuple[float, Estimate]], list[str]]:
+    """Return the points that are numbers in the glass, by temperature, and a sentence for each that is not."""
     used: list[tuple[float, Estimate]] = []
     flags: list[str] = []
     for point in points:
+        kelvin = point.temperature_K if isinstance(point, Diffusion) else float(point[0])
+        if glass_transition_K is not None and kelvin > glass_transition_K:
+            flags.append(f"{kelvin:g} K left out: above the glass transition at {glass_transition_K:.0f} K")
+            continue
         if isinstance(point, Diffusion):
             if not point.diffusive:
                 flags.append(f"{point.temperature_K:g} K left out: {point.reason}")
@@ -216,11 +258,56 @@ def _line_through(beta: Floats, weight: Floats) -> Floats:
     return np.stack([weight / weight.sum() - slope * mean, -slope])
 
 
-def _draws(centre: Floats, line: Floats, error: Floats, seed: int) -> Floats:
+def _draws(centre: Floats, line: Floats, error: Floats, rng: np.random.Generator) -> Floats:
     """Lines through points displaced by their errors, each drawn with its mirror image, shape (draw, 2)."""
-    noise = np.random.default_rng(seed).standard_normal((_DRAWS // 2, len(error))) * error
-    moved = noise @ line.T
+    moved = (rng.standard_normal((_DRAWS // 2, len(error))) * error) @ line.T
     return np.concatenate([centre + moved, centre - moved])
+
+
+def _lines_of_glasses(
+    points: Sequence[Diffusion | tuple[float, Estimate]], used: Sequence[tuple[float, Estimate]], line: Floats
+) -> tuple[Floats, Floats] | None:
+    """ln D0 and Ea of each glass and their covariance within a glass, shapes (glass, 2), (2, 2); None if not told."""
+    fitted = {t for t, _ in used}
+    told = [p for p in points if isinstance(p, Diffusion) and p.diffusive and p.temperature_K in fitted]
+    told.sort(key=lambda p: p.temperature_K)
+    counts = {len(p.per_glass_cm2_s) for p in told}
+    if len(told) != line.shape[1] or len(counts) != 1 or min(counts) < _FEWEST_GLASSES:
+        return None
+    value = np.array([p.per_glass_cm2_s for p in told])
+    relative = np.array([p.per_glass_error_cm2_s for p in told]) / value.mean(axis=1, keepdims=True)
+    if (value <= 0).any():
+        return None
+    within = (relative**2).mean(axis=1)
+    return (line @ np.log(value)).T, np.asarray((line * within) @ line.T)
+
+
+def _differ(lines: Floats, within: Floats, beta: float) -> bool:
+    """True if glasses differ more than errors within them make likely: in ln D, here or at room temperature, or Ea."""
+    n = len(lines)
+    for direction in np.array([[1.0, -beta], [1.0, -_inverse_energy(ROOM_TEMPERATURE_K)], [0.0, 1.0]]):
+        between = float((lines @ direction).var(ddof=1))
+        if between > float(direction @ within @ direction) * float(chdtri(n - 1, _BY_CHANCE)) / (n - 1):
+            return True
+    return False
+
+
+def _student_draws(centre: Floats, lines: Floats, rng: np.random.Generator) -> Floats:
+    """Lines from the multivariate Student distribution of the mean over glasses, n - 1 degrees of freedom."""
+    n = len(lines)
+    covariance = np.cov(lines.T, ddof=1) / n
+    normal = rng.multivariate_normal(np.zeros(2), covariance, _DRAWS // 2, method="eigh")
+    moved = normal / np.sqrt(rng.chisquare(n - 1, (_DRAWS // 2, 1)) / (n - 1))
+    return np.concatenate([centre + moved, centre - moved])
+
+
+def _mixed(lines: Floats, curve: Vogel | None) -> Floats:
+    """Straight lines, of which the share that the curve deserves is replaced by curves, shape (draw, 3)."""
+    draws = np.concatenate([lines, np.zeros((len(lines), 1))], axis=1)
+    if curve is not None:
+        taken = np.arange(len(draws)) % 1000 < round(1000 * curve.probability)
+        draws[taken] = curve.draws[: len(draws)][taken]
+    return draws
 
 
 def _flagged(fit: ArrheniusFit, points: Sequence[Diffusion | tuple[float, Estimate]]) -> ArrheniusFit:
@@ -230,6 +317,11 @@ def _flagged(fit: ArrheniusFit, points: Sequence[Diffusion | tuple[float, Estima
         flags.append(f"activation energy {fit.activation_energy} is not positive")
     if fit.error_scale > 2 and len(fit.temperatures_K) > 2 and fit.relative_errors.min() > 0:
         flags.append(f"points scatter {fit.error_scale:.1f} times as much as their errors say; errors enlarged")
+    if fit.vogel is not None and fit.vogel.probability > 0.5:
+        flags.append(
+            f"ln D bends: Vogel-Fulcher-Tammann with T0 = {fit.vogel.t0_K:.0f} K is more likely than a straight line "
+            f"({fit.vogel.probability:.0%}); intervals hold both"
+        )
     for point in points:
         if isinstance(point, Diffusion) and not point.diffusive and point.upper_bound_cm2_s is not None:
             low = fit.diffusivity_interval(point.temperature_K, 0.95).low

@@ -17,15 +17,8 @@ import numpy as np
 from mlsim.curve import Estimate
 from mlsim.errors import DataError
 from mlsim.trajectory import Trajectory
-from mlsim.transport.diffusion import (
-    HOP_LENGTH_A,
-    Diffusion,
-    common_lags,
-    diffusivity,
-    pool,
-    slope_estimate,
-)
-from mlsim.transport.displacement import Drift, charge_displacement
+from mlsim.transport.diffusion import HOP_LENGTH_A, Diffusion, diffusivities
+from mlsim.transport.displacement import Drift
 from mlsim.units import BOLTZMANN_EV_PER_K, CM2_S_PER_A2_PS, MS_CM_PER_S_M, S_M_PER_E2_EV_A_PS
 
 __all__ = [
@@ -91,7 +84,6 @@ def charge_diffusivity(
     drift: Drift = "auto",
     temperature_K: float | None = None,
     hop_length_A: float = HOP_LENGTH_A,
-    tracer: Diffusion | None = None,
 ) -> Diffusion:
     r"""Return the diffusivity D_sigma of the charge that the ions of one element carry together.
 
@@ -100,59 +92,34 @@ def charge_diffusivity(
     Parameters
     ----------
     trajectories, element, drift, temperature_K, hop_length_A
-        As for `diffusivity`.
-    tracer
-        Diffusivity of the single ions, if it is at hand; the window is taken from it.
+        As for `diffusivity`; the window is that of the single ions.
 
     Notes
     -----
-    One trajectory holds one path of the charge: a single run gives D_sigma to 15–30 % at best. Pool glasses.
+    One trajectory holds one path of the charge: a single run gives D_sigma to 15–30 % at best. Pool glasses, and take
+    it with the tracer's from `diffusivities`, which reads the trajectories once.
     """
-    single = tracer if tracer is not None else _tracer(trajectories, element, drift, temperature_K, hop_length_A)
-    lags = common_lags(trajectories)
-    curves = [charge_displacement(t, element, drift=drift, lags=lags) for t in trajectories]
-    return slope_estimate(
-        curves,
-        pool(curves),
-        single.window,
-        single.reason,
-        temperature_K=single.temperature_K,
-        hop_length_A=hop_length_A,
-        usual_cm2_s=single.diffusivity.value,
-    )
+    found = diffusivities(trajectories, element, drift=drift, temperature_K=temperature_K, hop_length_A=hop_length_A)
+    return found[1]
 
 
-def haven_ratio(
-    trajectories: Sequence[Trajectory],
-    element: str,
-    *,
-    drift: Drift = "auto",
-    temperature_K: float | None = None,
-    hop_length_A: float = HOP_LENGTH_A,
-    tracer: Diffusion | None = None,
-) -> Estimate | None:
+def haven_ratio(tracer: Diffusion, charge: Diffusion) -> Estimate | None:
     """Return H = D / D_sigma, or None where either is not a number but a bound.
 
     Parameters
     ----------
-    trajectories, element, drift, temperature_K, hop_length_A, tracer
-        As for `charge_diffusivity`.
+    tracer, charge
+        Both from `diffusivities`.
 
     Notes
     -----
-    The relative errors of D and D_sigma are added in squares; nearly all of it is that of D_sigma.
+    The relative errors of D and D_sigma are added in squares; nearly all of it is that of D_sigma, e. One over a
+    number with the relative error e is too large by e² on average, which is taken off.
     """
-    single = tracer if tracer is not None else _tracer(trajectories, element, drift, temperature_K, hop_length_A)
-    together = charge_diffusivity(trajectories, element, drift=drift, hop_length_A=hop_length_A, tracer=single)
-    if not (single.diffusive and together.diffusive):
+    if not (tracer.diffusive and charge.diffusive):
         return None
-    d, d_sigma = single.diffusivity, together.diffusivity
-    relative = math.hypot((d.standard_error or 0.0) / d.value, (d_sigma.standard_error or 0.0) / d_sigma.value)
-    ratio = d.value / d_sigma.value
+    d, d_sigma = tracer.diffusivity, charge.diffusivity
+    of_charge = (d_sigma.standard_error or 0.0) / d_sigma.value
+    relative = math.hypot((d.standard_error or 0.0) / d.value, of_charge)
+    ratio = d.value / d_sigma.value / (1.0 + of_charge**2)
     return Estimate(ratio, ratio * relative, d.n_independent, "1")
-
-
-def _tracer(
-    trajectories: Sequence[Trajectory], element: str, drift: Drift, temperature_K: float | None, hop_length_A: float
-) -> Diffusion:
-    return diffusivity(trajectories, element, drift=drift, temperature_K=temperature_K, hop_length_A=hop_length_A)

@@ -4,10 +4,12 @@ D is the slope of the mean squared displacement over six in the window that `mls
 mean over all glasses. Its error never comes from the scatter of correlated frames:
 
 - within a glass it is the spread of the slopes of single ions; where there are few ions (or one path of the charge)
-  it is the error that a random walk with hops of the given length would have,
+  it is the error that a random walk with hops of the given length would have; where there is one glass only, its
+  blocks of time are compared as glasses are below,
 - over glasses it is the spread from glass to glass where that is larger than chance would make it in one case of
   ten, and what the errors within the glasses explain otherwise (with two or three glasses their spread alone is far
-  too uncertain to be an error), in both cases over the square root of their number.
+  too uncertain to be an error), in both cases over the square root of their number,
+- where the slope still changes from the window to later lags by more than twice its error, that change is added.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +31,22 @@ from mlsim.transport.displacement import (
     Drift,
     MeanSquaredDisplacement,
     lag_grid,
-    mean_squared_displacement,
+    tracer_and_charge,
 )
-from mlsim.transport.fit_window import FitWindow, diffusive_window, line_weights, relative_variance
+from mlsim.transport.fit_window import FitWindow, diffusive_window, line_weights, relative_variance, slope_change
 from mlsim.units import CM2_S_PER_A2_PS
 
-__all__ = ["HOP_LENGTH_A", "Diffusion", "common_lags", "diffusivity", "slope_estimate", "temperature_of"]
+__all__ = [
+    "FEW_HOPS",
+    "HOP_LENGTH_A",
+    "Diffusion",
+    "common_lags",
+    "diffusivities",
+    "diffusivity",
+    "error_over_glasses",
+    "slope_estimate",
+    "temperature_of",
+]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -41,10 +54,16 @@ Ints: TypeAlias = NDArray[np.int64]
 HOP_LENGTH_A = 2.5
 """Distance between neighbouring sites of Li in chlorides and oxychlorides, Å."""
 
+FEW_HOPS = 100
+"""Fewer hops than this in all glasses are said to be rare."""
+
 _ENOUGH_IONS = 8
 _BY_CHANCE = 0.1
 _ONE_SIDED_95 = 1.645
 _RULE_OF_THREE = 3.0
+_SURE = 2.0
+_LAGS_OF_BLOCKS = 12
+_MOST_BLOCKS, _FEWEST_BLOCKS = 10, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +89,11 @@ class Diffusion:
         One sentence: the window, or why there is none.
     per_glass_cm2_s, per_glass_error_cm2_s
         D and its error within each glass, cm²/s; empty where `diffusive` is false.
+    notes
+        Sentences on what should make the reader careful: a slope that still changes, few hops.
+    n_hops
+        Hops of the given length, all in independent directions, that would give this D: 6 D N t / a². Fewer than
+        `FEW_HOPS` are said; the hops themselves are counted by `mlsim.transport.hops`.
     msd
         Mean squared displacement, walkers of all glasses together.
     """
@@ -84,6 +108,8 @@ class Diffusion:
     per_glass_cm2_s: tuple[float, ...]
     per_glass_error_cm2_s: tuple[float, ...]
     msd: MeanSquaredDisplacement
+    notes: tuple[str, ...] = ()
+    n_hops: float = 0.0
 
     @property
     def drift(self) -> str:
@@ -125,12 +151,34 @@ def diffusivity(
     -----
     Assumes equilibrium: cut the start of the trajectories first. No finite-size correction.
     """
+    return diffusivities(trajectories, element, drift=drift, temperature_K=temperature_K, hop_length_A=hop_length_A)[0]
+
+
+def diffusivities(
+    trajectories: Sequence[Trajectory],
+    element: str,
+    *,
+    drift: Drift = "auto",
+    temperature_K: float | None = None,
+    hop_length_A: float = HOP_LENGTH_A,
+) -> tuple[Diffusion, Diffusion]:
+    """Return tracer and charge diffusivity of an element, reading each trajectory once; see `diffusivity`.
+
+    The charge diffusivity is that of `mlsim.transport.charge_diffusivity`, in the window of the tracer.
+    """
     temperature = temperature_of(trajectories, temperature_K)
     lags = common_lags(trajectories)
-    curves = [mean_squared_displacement(t, element, drift=drift, lags=lags) for t in trajectories]
+    pairs = [tracer_and_charge(t, element, drift=drift, lags=lags) for t in trajectories]
+    curves = [tracer for tracer, _ in pairs]
     pooled = pool(curves)
     window, reason = diffusive_window(pooled, hop_length_A=hop_length_A)
-    return slope_estimate(curves, pooled, window, reason, temperature_K=temperature, hop_length_A=hop_length_A)
+    blocks = _block_curves(trajectories[0], element, drift, window) if len(trajectories) == 1 else []
+    given: dict[str, Any] = {"temperature_K": temperature, "hop_length_A": hop_length_A}
+    one = slope_estimate(curves, pooled, window, reason, **given, blocks=[block for block, _ in blocks])
+    charge = [together for _, together in pairs]
+    given |= {"usual_cm2_s": one.diffusivity.value, "blocks": [block for _, block in blocks]}
+    together = slope_estimate(charge, pool(charge), one.window, one.reason, **given)
+    return one, together
 
 
 def slope_estimate(
@@ -142,8 +190,11 @@ def slope_estimate(
     temperature_K: float,
     hop_length_A: float,
     usual_cm2_s: float = 0.0,
+    blocks: Sequence[MeanSquaredDisplacement] = (),
 ) -> Diffusion:
     """Return D from the displacements of each glass in a given window, or an upper bound without a window.
+
+    `blocks` are the displacements within blocks of time, for a single glass.
 
     Where the error is that of a model walk it is taken for a diffusivity of at least `usual_cm2_s`, so that a walk
     that happened to go slowly does not also claim a small error.
@@ -154,14 +205,35 @@ def slope_estimate(
     fits = [_slope(curve, window, hop_length_A, usual) for curve in curves]
     values = np.array([value for value, _ in fits]) * CM2_S_PER_A2_PS
     errors = np.array([error for _, error in fits]) * CM2_S_PER_A2_PS
-    n = len(values)
-    estimate = Estimate(float(values.mean()), _error_over_glasses(values, errors), n, "cm2/s")
-    if estimate.value <= 0:
+    error = error_over_glasses(values, errors)
+    if blocks:
+        slopes = [_slope(block, window, hop_length_A, usual)[0] * CM2_S_PER_A2_PS for block in blocks]
+        error = error_over_glasses(np.array(slopes), np.full(len(blocks), error * math.sqrt(len(blocks))))
+    value = float(values.mean())
+    bend, notes = _bend(pooled, window)
+    estimate = Estimate(value, math.hypot(error, bend * value), len(values), "cm2/s")
+    if value <= 0:
         return _upper_bound(
             curves, pooled, f"not diffusive: slope {estimate} is not positive", temperature_K, hop_length_A
         )
-    per_glass, per_error = tuple(float(v) for v in values), tuple(float(e) for e in errors)
-    return Diffusion(pooled.label, temperature_K, estimate, True, None, window, reason, per_glass, per_error, pooled)
+    observed = sum(c.n_ions * c.n_frames * c.interval_ps for c in curves)
+    n_hops = 6.0 * value / CM2_S_PER_A2_PS * observed / hop_length_A**2
+    if n_hops < FEW_HOPS:
+        notes += (f"rare hops: D rests on some {n_hops:.0f} hops of {hop_length_A:g} Å in all; run longer or hotter",)
+    return Diffusion(
+        label=pooled.label,
+        temperature_K=temperature_K,
+        diffusivity=estimate,
+        diffusive=True,
+        upper_bound_cm2_s=None,
+        window=window,
+        reason=reason,
+        per_glass_cm2_s=tuple(float(v) for v in values),
+        per_glass_error_cm2_s=tuple(float(e) for e in errors),
+        msd=pooled,
+        notes=notes,
+        n_hops=n_hops,
+    )
 
 
 def common_lags(trajectories: Sequence[Trajectory]) -> Ints:
@@ -216,8 +288,36 @@ def _slope(curve: MeanSquaredDisplacement, window: FitWindow, hop_length_A: floa
     return value, max(spread, expected * math.sqrt(relative))
 
 
-def _error_over_glasses(values: Floats, errors: Floats) -> float:
-    """Standard error of the mean over glasses, from the values and the errors within each, shapes (glass,)."""
+def _bend(pooled: MeanSquaredDisplacement, window: FitWindow) -> tuple[float, tuple[str, ...]]:
+    """Return the relative error that a slope which still changes adds, and a sentence about it."""
+    found = slope_change(pooled, window)
+    if found is None or abs(found[0]) < _SURE * found[1]:
+        return 0.0, ()
+    change, error, later = found
+    where = f"{later.start_ps:.3g} to {later.stop_ps:.3g} ps"
+    return abs(change), (
+        f"the slope still changes: from {where} it is {change:+.0%} ± {error:.0%} off; that is added to the error",
+    )
+
+
+def _block_curves(
+    trajectory: Trajectory, element: str, drift: Drift, window: FitWindow | None
+) -> list[tuple[MeanSquaredDisplacement, MeanSquaredDisplacement]]:
+    """Displacements within blocks of time that are long against the window; none where there is no room for four."""
+    if window is None:
+        return []
+    lags = np.rint(np.geomspace(window.start_ps, window.stop_ps, _LAGS_OF_BLOCKS) / trajectory.interval_ps)
+    lags = np.unique(lags.astype(np.int64))
+    n_blocks = min(_MOST_BLOCKS, trajectory.n_frames // max(1, int(1.5 * lags[-1])))
+    if n_blocks < _FEWEST_BLOCKS or len(lags) < 2:
+        return []
+    edges = np.linspace(0, trajectory.n_frames, n_blocks + 1).astype(int)
+    pieces = [trajectory.between(int(a), int(b)) for a, b in pairwise(edges)]
+    return [tracer_and_charge(piece, element, drift=drift, lags=lags) for piece in pieces]
+
+
+def error_over_glasses(values: Floats, errors: Floats) -> float:
+    """Return the standard error of the mean over glasses from values and errors within glasses, shapes (glass,)."""
     n = len(values)
     within = float(np.mean(errors**2))
     if n == 1:

@@ -23,21 +23,29 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
 from scipy import fft
 
 from mlsim.errors import DataError, SettingsError, did_you_mean
 from mlsim.trajectory import Trajectory
 
-__all__ = ["Drift", "MeanSquaredDisplacement", "charge_displacement", "lag_grid", "mean_squared_displacement"]
+__all__ = [
+    "Drift",
+    "MeanSquaredDisplacement",
+    "charge_displacement",
+    "lag_grid",
+    "mean_squared_displacement",
+    "path_products",
+    "tracer_and_charge",
+    "weighted_path",
+]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 Drift = Literal["auto", "framework", "cell", "none"]
 
 _DRIFTS = ("auto", "framework", "cell", "none")
-_CHUNK_BYTES = 32e6
+_CHUNK_BYTES = 12e6
 _FEWEST_FRAMES = 4
 
 
@@ -125,30 +133,38 @@ def mean_squared_displacement(
 
     Notes
     -----
-    By FFT (doi:10.1051/sfn/201112010), time n log n; ions are taken in chunks of some 30 MB. Taking off the drift
+    By FFT (doi:10.1051/sfn/201112010), time n log n; ions are taken in chunks of some 12 MB. Taking off the drift
     of N ions of equal mass that carry all the mass lowers their MSD by 1/N.
+    """
+    return tracer_and_charge(trajectory, element, drift=drift, lags=lags)[0]
+
+
+def tracer_and_charge(
+    trajectory: Trajectory, element: str, *, drift: Drift = "auto", lags: NDArray[np.integer] | None = None
+) -> tuple[MeanSquaredDisplacement, MeanSquaredDisplacement]:
+    """Return the mean squared displacement of the ions of one element, and of their sum, reading positions once.
+
+    The first is that of `mean_squared_displacement`, the second that of `charge_displacement` for one element.
     """
     grid = _checked_lags(trajectory, lags)
     ions = trajectory.atoms_of(element)
     reference = _resolved(trajectory, drift, {element})
     shift = _drift_path(trajectory, reference, {element})
     per_ion = np.empty((len(ions), len(grid)))
-    done = 0
-    for chunk in _atom_chunks(trajectory, ions):
-        paths = _paths(trajectory, chunk)
+    total = np.zeros((3, trajectory.n_frames))
+    for done, paths in _paths_of(trajectory, ions):
         if shift is not None:
             paths -= shift
-        per_ion[done : done + len(chunk)] = _squared_displacements(paths, grid)
-        done += len(chunk)
-    return MeanSquaredDisplacement(
-        np.asarray(grid * trajectory.interval_ps, dtype=float),
-        per_ion,
-        len(ions),
-        trajectory.interval_ps,
-        trajectory.n_frames,
-        reference,
-        element,
-    )
+        total += paths.sum(axis=0)
+        per_ion[done : done + len(paths)] = _squared_displacements(paths, grid)
+    together = _squared_displacements(total[None], grid) / len(ions)
+
+    def curve(walkers: Floats, label: str) -> MeanSquaredDisplacement:
+        interval, n_frames = trajectory.interval_ps, trajectory.n_frames
+        lag = np.asarray(grid * interval, dtype=float)
+        return MeanSquaredDisplacement(lag, walkers, len(ions), interval, n_frames, reference, label)
+
+    return curve(per_ion, element), curve(together, f"charge of {element}")
 
 
 def charge_displacement(
@@ -188,7 +204,7 @@ def charge_displacement(
     reference = _resolved(trajectory, drift, carried)
     ions = np.concatenate([trajectory.atoms_of(element) for element in carried])
     charge = np.array([carried[trajectory.elements[i]] for i in ions])
-    path = _weighted_path(trajectory, ions, charge)
+    path = weighted_path(trajectory, ions, charge)
     shift = _drift_path(trajectory, reference, carried)
     if shift is not None:
         path -= charge.sum() * shift
@@ -250,47 +266,58 @@ def _resolved(trajectory: Trajectory, drift: str, mobile: Collection[str]) -> st
 
 
 def _drift_path(trajectory: Trajectory, reference: str, mobile: Collection[str]) -> Floats | None:
-    """Path of the centre of mass that displacements are taken against, Å, shape (frame, 3)."""
+    """Path of the centre of mass that displacements are taken against, Å, shape (xyz, frame)."""
     if reference == "none":
         return None
     kept = [i for i, e in enumerate(trajectory.elements) if reference == "cell" or e not in mobile]
-    masses = np.array([atomic_masses[atomic_numbers[trajectory.elements[i]]] for i in kept])
-    return _weighted_path(trajectory, np.array(kept), masses / masses.sum())
+    masses = trajectory.masses[kept]
+    return weighted_path(trajectory, np.array(kept), masses / masses.sum())
 
 
-def _weighted_path(trajectory: Trajectory, atoms: NDArray[np.integer], weights: Floats) -> Floats:
-    """Sum of weight times displacement since the first frame, Å, shape (frame, 3)."""
-    total = np.zeros((trajectory.n_frames, 3))
-    done = 0
-    for chunk in _atom_chunks(trajectory, atoms):
-        total += np.einsum("a,afx->fx", weights[done : done + len(chunk)], _paths(trajectory, chunk))
-        done += len(chunk)
-    return total
+def weighted_path(trajectory: Trajectory, atoms: NDArray[np.integer], weights: Floats) -> Floats:
+    """Return the sum of weight times displacement since the first frame, Å, shape (xyz, frame)."""
+    if trajectory.cell.ndim == 3:
+        total = np.zeros((3, trajectory.n_frames))
+        for done, paths in _paths_of(trajectory, atoms):
+            total += np.einsum("a,axf->xf", weights[done : done + len(paths)], paths)
+        return total
+    # at constant cell the sum needs no path of a single atom: frame by frame is the order of the file
+    path = np.empty((trajectory.n_frames, 3))
+    every = np.zeros(trajectory.n_atoms)
+    every[atoms] = weights
+    block = max(1, int(_CHUNK_BYTES / (24 * trajectory.n_atoms)))
+    for start in range(0, trajectory.n_frames, block):
+        frames = np.asarray(trajectory.positions[start : start + block], dtype=float)
+        path[start : start + block] = np.tensordot(frames, every, axes=(1, 0))
+    return np.ascontiguousarray((path - path[0]).T)
 
 
-def _atom_chunks(trajectory: Trajectory, atoms: NDArray[np.integer]) -> Iterator[NDArray[np.integer]]:
+def _paths_of(trajectory: Trajectory, atoms: NDArray[np.integer]) -> Iterator[tuple[int, Floats]]:
+    """Yield displacements since the first frame at the mean cell, Å, (atom, xyz, frame), a few atoms at a time."""
     per_atom = trajectory.n_frames * 3 * 8 * 5  # path, padded path and spectrum
     size = max(1, int(_CHUNK_BYTES / per_atom))
-    for start in range(0, len(atoms), size):
-        yield atoms[start : start + size]
-
-
-def _paths(trajectory: Trajectory, atoms: NDArray[np.integer]) -> Floats:
-    """Displacement since the first frame at the mean cell, Å, shape (atom, frame, 3)."""
-    paths = np.array(trajectory.positions[:, atoms], dtype=float).transpose(1, 0, 2)
+    to_mean_cell = None
     if trajectory.cell.ndim == 3:
         to_mean_cell = np.linalg.solve(trajectory.cell, trajectory.cell.mean(axis=0)[None])
-        paths = np.einsum("afx,fxy->afy", paths, to_mean_cell)
-    return np.asarray(paths - paths[:, :1])
+    for start in range(0, len(atoms), size):
+        chunk = atoms[start : start + size]
+        first, last = int(chunk[0]), int(chunk[-1])
+        together = last - first == len(chunk) - 1 and (np.diff(chunk) == 1).all()
+        picked = trajectory.positions[:, first : last + 1] if together else trajectory.positions[:, chunk]
+        if to_mean_cell is not None:
+            picked = np.einsum("fax,fxy->fay", np.asarray(picked, dtype=float), to_mean_cell)
+        paths = picked.transpose(1, 2, 0).astype(float, order="C")
+        paths -= paths[:, :, :1].copy()
+        yield start, paths
 
 
 def _squared_displacements(paths: Floats, lags: Ints) -> Floats:
-    """Mean squared displacement of each path at each lag, from shape (walker, frame, 3) to (walker, lag).
+    """Mean squared displacement of each path at each lag, from shape (walker, xyz, frame) to (walker, lag).
 
     sum |u(t0 + t) - u(t0)|² = sum |u(t0 + t)|² + sum |u(t0)|² - 2 sum u(t0 + t) u(t0); the last by FFT.
     """
-    n_frames = paths.shape[1]
-    centred = (paths - paths.mean(axis=1, keepdims=True)).transpose(0, 2, 1)
+    n_frames = paths.shape[2]
+    centred = paths - paths.mean(axis=2, keepdims=True)
     length = fft.next_fast_len(n_frames + int(lags[-1]), real=True)
     spectrum = fft.rfft(centred, n=length, axis=-1)
     power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1)
@@ -299,3 +326,12 @@ def _squared_displacements(paths: Floats, lags: Ints) -> Floats:
     np.cumsum((centred**2).sum(axis=1), axis=-1, out=squares[:, 1:])
     sums = squares[:, n_frames - lags] + squares[:, -1:] - squares[:, lags]
     return np.asarray(np.maximum(sums - 2.0 * products, 0.0) / (n_frames - lags))
+
+
+def path_products(first: Floats, second: Floats, lags: Ints) -> Floats:
+    """Return the mean of [a(t0 + t) − a(t0)] · [b(t0 + t) − b(t0)] over time origins, Å², shape (lag,).
+
+    Paths have shape (xyz, frame). By polarisation: |a + b|² − |a − b|² = 4 a · b.
+    """
+    squares = _squared_displacements(np.stack([first + second, first - second]), lags)
+    return np.asarray((squares[0] - squares[1]) / 4.0)

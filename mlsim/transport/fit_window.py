@@ -4,9 +4,11 @@ The rule, the same for every trajectory. The window starts at the shortest lag t
 
 1. the mean squared displacement is at least half a hop length squared: every other ion has hopped, and
 2. it grows as t^b between t and 4 t (or half of the trajectory, if that is sooner), where b differs from 1 by no
-   more than 0.15 plus its own standard error, and never by more than 0.30;
+   more than 0.10 plus its own standard error, and never by more than 0.20;
 
-it ends at 4 t or half of the trajectory. Points of the curve at neighbouring lags are strongly correlated, because
+it ends at 4 t or half of the trajectory. Ions in a glass rattle and hop back for tens of ps, and the curve bends all
+that time: `slope_change` says whether the slope still changes from the window to the next, later one, and where it
+does, that change is part of the error. Points of the curve at neighbouring lags are strongly correlated, because
 they come from the same steps; the line takes their covariance for a Brownian walk into account (generalised least
 squares), so that adding longer, noisier lags does no harm. The line has an intercept, so that the rattling of ions
 in their cages does not count as diffusion.
@@ -23,16 +25,17 @@ from numpy.typing import NDArray
 
 from mlsim.transport.displacement import MeanSquaredDisplacement
 
-__all__ = ["FitWindow", "diffusive_window", "line_weights", "relative_variance"]
+__all__ = ["FitWindow", "diffusive_window", "line_weights", "relative_variance", "slope_change"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
-SLOPE_TOLERANCE = 0.15
-LARGEST_TOLERANCE = 0.30
+SLOPE_TOLERANCE = 0.10
+LARGEST_TOLERANCE = 0.20
 _SPAN = 4.0
 _MOST_LAGS = 25
 _FEWEST_LAGS = 3
+_ENOUGH_WALKERS = 8
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,29 @@ def diffusive_window(msd: MeanSquaredDisplacement, *, hop_length_A: float) -> tu
     last = (lag >= lag[-1] / 2) & (curve > 0)
     slope = _log_slope(lag[last], msd.per_walker_A2[:, last])[0] if last.sum() > 1 else float("nan")
     return None, f"not diffusive: MSD ~ t^{slope:.2f} up to {lag[-1]:.3g} ps, expected t^1; run longer"
+
+
+def slope_change(msd: MeanSquaredDisplacement, window: FitWindow) -> tuple[float, float, FitWindow] | None:
+    """Return how the slope changes from the window to the one that starts at twice its start, and that window.
+
+    Returns
+    -------
+    tuple or None
+        Change divided by the slope in the window, its standard error over walkers, the later window; None where the
+        trajectory is too short for one or there are too few walkers.
+    """
+    start = 2 * window.start_ps
+    later = FitWindow(start, min(_SPAN * start, float(msd.lag_ps[-1])), float("nan"), float("nan"))
+    early, late = window.holds(msd.lag_ps), later.holds(msd.lag_ps)
+    n = len(msd.per_walker_A2)
+    if later.stop_ps < 2 * start * (1 - 1e-9) or late.sum() < _FEWEST_LAGS or n < _ENOUGH_WALKERS:
+        return None
+    slope = msd.per_walker_A2[:, early] @ line_weights(msd.lag_frames[early], msd.n_frames)
+    change = msd.per_walker_A2[:, late] @ line_weights(msd.lag_frames[late], msd.n_frames) - slope
+    scale = float(slope.mean())
+    if scale <= 0:
+        return None
+    return float(change.mean()) / scale, float(change.std(ddof=1)) / np.sqrt(n) / scale, later
 
 
 def line_weights(lags: Ints, n_frames: int) -> Floats:

@@ -423,3 +423,34 @@ def test_wrong_hdf5_files_are_told_apart(tmp_path):
 @pytest.mark.parametrize("keywords", [{"stride": 0}, {"first": -1}, {"first": 3, "last": 3}, {"interval_ps": -1.0}])
 def test_impossible_selections_are_refused(tmp_path, keywords):
     assert message(read_trajectory, tmp_path / "a.h5", **keywords).startswith(f"{tmp_path / 'a.h5'}: ")
+
+
+def test_lammps_image_flags_are_applied(tmp_path):
+    positions = np.cumsum(np.random.default_rng(0).normal(0, 4.0, (20, 4, 3)), axis=0)  # steps of half a cell
+    images = np.floor(positions / 8.0).astype(int)
+    path = lammps_dump(tmp_path / "a.dump", positions % 8.0, "id element x y z")
+    lines = path.read_text().splitlines()
+    numbers = iter(np.concatenate([np.roll(i, n, axis=0) for n, i in enumerate(images)]))
+    for i, line in enumerate(lines):
+        if line.startswith("ITEM: ATOMS"):
+            lines[i] = line + " ix iy iz"
+        elif len(line.split()) == 5 and "ITEM" not in line:
+            lines[i] = " ".join([line, *map(str, next(numbers))])
+    path.write_text("\n".join(lines) + "\n")
+    np.testing.assert_allclose(read_trajectory(path, interval_ps=0.5).positions, positions, atol=1e-6)
+    found = read_trajectory(path, interval_ps=0.5, first=3, last=11, stride=2).positions
+    np.testing.assert_allclose(found, positions[3:11:2], atol=1e-6)
+
+
+def test_positions_stay_on_disk(tmp_path):
+    recorder = recorder_in(tmp_path)
+    record(recorder, range(12))
+    path = recorder.finish()
+    own = read_trajectory(path, first=1, stride=2)
+    write(tmp_path / "a.traj", as_atoms(wandering(9)))
+    for found in (own, read_trajectory(tmp_path / "a.traj", interval_ps=0.1)):
+        base = found.positions
+        while base.base is not None and not isinstance(base, np.memmap):
+            base = base.base
+        assert isinstance(base, np.memmap)
+    np.testing.assert_array_equal(own.potential_energy_eV, -np.arange(1.0, 12.0, 2.0))

@@ -12,7 +12,7 @@ from mlsim.curve import Estimate
 from mlsim.errors import DataError, NotConverged
 from mlsim.transport.arrhenius import arrhenius
 from mlsim.transport.conductivity import conductivity_nernst_einstein
-from mlsim.transport.diffusion import diffusivity
+from mlsim.transport.diffusion import Diffusion, diffusivity
 
 K = 8.617333262e-5
 
@@ -187,3 +187,59 @@ def test_bad_points_give_one_clear_line(given, error, message):
 def test_a_falling_diffusivity_is_flagged():
     rising = [(t, Estimate(d, 0.05 * d, 3, "cm2/s")) for t, d in ((500, 3e-6), (600, 2e-6), (700, 1e-6))]
     assert any("is not positive" in f for f in arrhenius(rising).flags)
+
+
+def diffusions(rng, between, temperatures=(450, 500, 550, 600), n=6, within=0.1):
+    """Diffusivities of glasses, each faster or slower than the mean by one factor at all temperatures."""
+    own = np.exp(rng.normal(0, between, n)) if between else np.ones(n)
+    found = []
+    for t in temperatures:
+        values = line(t) * own * np.exp(rng.normal(0, within, n))
+        spread = max(between, within) / math.sqrt(n) * line(t)
+        estimate = Estimate(float(values.mean()), float(spread), n, "cm2/s")
+        found.append(
+            Diffusion("Li", t, estimate, True, None, None, "", tuple(values), tuple(within * values), None, (), 1e4)
+        )
+    return found
+
+
+def test_glasses_that_differ_at_all_temperatures_alike_leave_the_slope_sure():
+    fit = arrhenius(diffusions(np.random.default_rng(0), between=0.5))
+    assert fit.source == "glasses"
+    alone = arrhenius([(p.temperature_K, p.diffusivity) for p in diffusions(np.random.default_rng(0), between=0.5)])
+    assert fit.activation_energy.standard_error < 0.5 * alone.activation_energy.standard_error
+    assert arrhenius(diffusions(np.random.default_rng(1), between=0.0)).source == "points"
+
+
+def test_errors_over_glasses_hold():
+    rng = np.random.default_rng(4)
+    z_energy, z_room = [], []
+    for seed in range(150):
+        fit = arrhenius(diffusions(rng, between=0.4, n=12), seed=seed)
+        room = fit.diffusivity_interval(298, 0.6827)
+        z_energy.append((fit.activation_energy.value - 0.3) / fit.activation_energy.standard_error)
+        centre = math.log(fit.diffusivity_at(298).value)
+        # the mean of a skewed spread lies above the typical glass by half its variance
+        z_room.append((centre - 0.4**2 / 2 - math.log(line(298))) / (math.log(room.high / room.low) / 2))
+    for z in (z_energy, z_room):
+        assert 0.75 < np.sqrt(np.mean(np.square(z))) < 1.3
+
+
+def test_temperatures_above_the_glass_transition_are_left_out_and_named():
+    fit = arrhenius(points([450, 500, 550, 700]), glass_transition_K=600.0)
+    assert list(fit.temperatures_K) == [450, 500, 550]
+    assert fit.flags == ("700 K left out: above the glass transition at 600 K",)
+
+
+def test_a_bent_line_is_found_and_a_straight_one_is_not_bent():
+    kelvin = [350.0, 400.0, 450.0, 500.0, 600.0]
+    bent = [(t, Estimate(d, 0.02 * d, 4, "cm2/s")) for t in kelvin for d in [math.exp(-0.08 / (K * (t - 200.0)))]]
+    fit = arrhenius(bent)
+    assert fit.vogel.probability > 0.99
+    assert fit.vogel.t0_K == pytest.approx(200, abs=15)
+    assert any(flag.startswith("ln D bends: Vogel-Fulcher-Tammann with T0 = ") for flag in fit.flags)
+    interval = fit.diffusivity_interval(298, 0.95)
+    assert interval.low < math.exp(-0.08 / (K * 98)) < interval.high
+    straight = arrhenius(points(kelvin, 0.02))
+    assert straight.vogel.probability < 0.1
+    assert arrhenius(points([500, 600, 700])).vogel is None

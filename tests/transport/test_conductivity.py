@@ -16,7 +16,7 @@ from mlsim.transport.conductivity import (
     conductivity_nernst_einstein,
     haven_ratio,
 )
-from mlsim.transport.diffusion import diffusivity
+from mlsim.transport.diffusion import diffusivities, diffusivity
 
 
 def test_nernst_einstein_by_hand():
@@ -44,9 +44,9 @@ def test_haven_ratio_and_collective_diffusivity_of_correlated_walkers(n_glasses,
     together, ratios = [], []
     for _ in range(seeds):
         glasses = [charged_walk(rng, 400, 36, 0.05, haven=2 / 3) for _ in range(n_glasses)]
-        tracer = diffusivity(glasses, "Li")
-        together.append(charge_diffusivity(glasses, "Li", tracer=tracer).diffusivity)
-        ratios.append(haven_ratio(glasses, "Li", tracer=tracer))
+        tracer, charge = diffusivities(glasses, "Li")
+        together.append(charge.diffusivity)
+        ratios.append(haven_ratio(tracer, charge))
     for found, truth in ((together, 1.5 * 0.05e-4), (ratios, 2 / 3)):
         values = np.array([e.value for e in found])
         z = (values - truth) / np.array([e.standard_error for e in found])
@@ -56,19 +56,22 @@ def test_haven_ratio_and_collective_diffusivity_of_correlated_walkers(n_glasses,
 
 def test_independent_ions_have_a_haven_ratio_of_one():
     rng = np.random.default_rng(3)
-    ratio = haven_ratio([charged_walk(rng, 2000, 20, 0.2, hop_A=2.5) for _ in range(4)], "Li")
+    ratio = haven_ratio(*diffusivities([charged_walk(rng, 2000, 20, 0.2, hop_A=2.5) for _ in range(4)], "Li"))
     assert abs(ratio.value - 1) < 3.5 * ratio.standard_error
     assert ratio.unit == "1"
     assert ratio.n_independent == 4
 
 
 def test_haven_ratio_of_ions_that_do_not_diffuse_is_none():
-    assert haven_ratio([charged_walk(np.random.default_rng(0), 200, 10, 1e-6)], "Li") is None
+    assert haven_ratio(*diffusivities([charged_walk(np.random.default_rng(0), 200, 10, 1e-6)], "Li")) is None
 
 
-def test_tracer_and_charge_need_not_be_computed_twice():
+def test_both_diffusivities_at_once_are_those_one_by_one():
     glasses = [charged_walk(np.random.default_rng(1), 300, 20, 0.1)]
-    assert haven_ratio(glasses, "Li") == haven_ratio(glasses, "Li", tracer=diffusivity(glasses, "Li"))
+    tracer, charge = diffusivities(glasses, "Li")
+    assert tracer.diffusivity == diffusivity(glasses, "Li").diffusivity
+    assert charge.diffusivity == charge_diffusivity(glasses, "Li").diffusivity
+    assert charge.label == "charge of Li"
 
 
 def test_conductivity_carries_the_error_of_the_diffusivity():

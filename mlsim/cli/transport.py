@@ -1,0 +1,281 @@
+"""`mlsim transport`: diffusivity, conductivity, Haven ratio and the Arrhenius line from trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mlsim.cli.files import Force, require_absent
+
+if TYPE_CHECKING:
+    from mlsim.curve import Estimate
+    from mlsim.io.results import QuantityRow
+    from mlsim.trajectory import Trajectory
+    from mlsim.transport import ArrheniusFit, Diffusion
+
+__all__ = ["by_temperature", "transport"]
+
+Groups = Mapping[float, "list[Trajectory]"]
+
+Trajectories = Annotated[
+    list[Path], typer.Argument(metavar="TRAJECTORY...", help="trajectory.h5 of mlsim, or what ASE reads.")
+]
+Output = Annotated[Path, typer.Option("-o", "--output", metavar="FILE.json", help="Result.")]
+Temperatures = Annotated[
+    list[float] | None,
+    typer.Option("--temperature-K", help="One for all trajectories, or one for each; left out: as the files say."),
+]
+Interval = Annotated[
+    float | None, typer.Option("--interval-ps", help="Time between frames, for files that do not say it.")
+]
+Discard = Annotated[
+    float | None,
+    typer.Option(
+        "--discard-ps", min=0, help="Cut from the start; left out: until the potential energy has settled, if known."
+    ),
+]
+Figure = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw it too (.png, .pdf or .svg).")]
+
+ROOM_K = 298.0
+
+
+def transport(
+    trajectories: Trajectories,
+    output: Output,
+    element: Annotated[str, typer.Option(help="The ion that moves.")] = "Li",
+    temperature: Temperatures = None,
+    interval: Interval = None,
+    charge: Annotated[float, typer.Option(help="Charge of the ion, e.")] = 1.0,
+    drift: Annotated[
+        Literal["auto", "framework", "cell", "none"], typer.Option(help="What displacements are taken against.")
+    ] = "auto",
+    discard: Discard = None,
+    quench: Annotated[
+        list[Path] | None,
+        typer.Option("--quench", metavar="THERMO.csv", help="Logs of the quenches: find the glass transition."),
+    ] = None,
+    include_above_tg: Annotated[
+        bool, typer.Option("--include-above-tg", help="Fit temperatures above the glass transition too.")
+    ] = False,
+    figure: Figure = None,
+    force: Force = False,
+) -> None:
+    """Diffusivity, conductivity, Haven ratio; with several temperatures the Arrhenius line down to 298 K.
+
+    Trajectories at one temperature count as independent glasses; give them in the same order at each temperature.
+    """
+    from mlsim.errors import NotConverged
+    from mlsim.transport import arrhenius, diffusivities
+
+    require_absent(output, force)
+    if figure is not None:
+        require_absent(figure, force)
+    groups = by_temperature(trajectories, temperature or [], interval, discard)
+    rows, transition = _transition_rows(quench or [], groups)
+    points: list[Diffusion] = []
+    for kelvin, group in sorted(groups.items()):
+        pair = diffusivities(group, element, drift=drift, temperature_K=kelvin)
+        points.append(pair[0])
+        rows += _rows_at(pair, group, element, charge)
+        for note in (*pair[0].notes, *_framework_notes(group, element, kelvin)):
+            _say(f"{kelvin:g} K: {note}")
+    fit = None
+    if len(groups) > 1:
+        try:
+            fit = arrhenius(points, glass_transition_K=None if include_above_tg else transition)
+            rows += _arrhenius_rows(fit, [t for group in groups.values() for t in group], element, charge)
+        except NotConverged as error:
+            _say(str(error))
+    write_rows(output, rows)
+    if figure is not None:
+        from mlsim.report.transport_figure import write_transport_figure
+
+        write_transport_figure(figure, points, fit)
+        typer.echo(f"wrote {figure}")
+
+
+def _rows_at(
+    pair: tuple[Diffusion, Diffusion], group: Sequence[Trajectory], element: str, charge: float
+) -> list[QuantityRow]:
+    """Return what is known at one temperature."""
+    from mlsim.cli.display import UPPER_BOUND
+    from mlsim.transport import ageing, carriers_per_A3, conductivity, haven_ratio
+
+    tracer, together = pair
+    kelvin, carriers, ion = tracer.temperature_K, carriers_per_A3(group, element), element.lower()
+
+    def method(found: Diffusion) -> str:
+        said = found.reason if found.diffusive else f"{UPPER_BOUND} (95 %), {found.reason}"
+        return f"{said}; against the {found.drift}" if found.drift != "none" else said
+
+    rows = [
+        row(f"{ion}_diffusivity_cm2_s", tracer.diffusivity, method(tracer), kelvin),
+        row(
+            f"{ion}_charge_diffusivity_cm2_s",
+            together.diffusivity,
+            f"all {element} together; {method(together)}",
+            kelvin,
+        ),
+        row("conductivity_mS_cm", conductivity(tracer, carriers, charge), f"{method(tracer)}; Nernst-Einstein", kelvin),
+        row(
+            "conductivity_einstein_mS_cm",
+            conductivity(together, carriers, charge),
+            f"{method(together)}; Einstein, {element} with its own cross terms",
+            kelvin,
+        ),
+    ]
+    ratio = haven_ratio(tracer, together)
+    if ratio is not None:
+        rows.append(row("haven_ratio", ratio, "tracer over collective diffusivity", kelvin))
+    rows += _all_ions_row(tracer, group)
+    slowing = ageing(group, tracer)
+    if slowing is not None:
+        text = "diffusivity in the second half of the runs over that in the first; below one: ageing"
+        rows.append(row("ageing_ratio", slowing, text, kelvin))
+        if slowing.standard_error and abs(slowing.value - 1) > 2 * slowing.standard_error:
+            _say(f"{kelvin:g} K: not stationary, {element} in the second half moves {slowing} times as fast")
+    return rows
+
+
+def _all_ions_row(tracer: Diffusion, group: Sequence[Trajectory]) -> list[QuantityRow]:
+    """Return the conductivity of all ions, for cells whose formal charges are known."""
+    from mlsim.composition import Composition
+    from mlsim.errors import MlsimError
+    from mlsim.transport import ionic_conductivity
+
+    if tracer.window is None:
+        return []
+    try:
+        charges = Composition.of_atoms(list(group[0].elements)).formal_charges()
+    except MlsimError:
+        return []  # a cell that is not neutral with the charges we know: nothing to say
+    found = ionic_conductivity(group, charges, tracer.window, temperature_K=tracer.temperature_K)
+    shares = ", ".join(f"{e} {share:.2f}" for e, share in found.transference.items())
+    text = f"Einstein, all ions with formal charges and their cross terms; transference {shares}"
+    return [row("conductivity_all_ions_mS_cm", found.total, text, tracer.temperature_K)]
+
+
+def _framework_notes(group: Sequence[Trajectory], element: str, kelvin: float) -> list[str]:
+    """Say which other elements diffuse: then it is a liquid."""
+    from mlsim.transport import diffusivity
+
+    others = sorted(set(group[0].elements) - {element})
+    found = [diffusivity(group, other, drift="cell", temperature_K=kelvin) for other in others]
+    return [
+        f"{d.label} diffuses as well ({d.diffusivity.value:.1e} cm2/s): a liquid on the time scale of these runs"
+        for d in found
+        if d.diffusive
+    ]
+
+
+def _transition_rows(files: Sequence[Path], groups: Groups) -> tuple[list[QuantityRow], float | None]:
+    """Return the glass transition by energy and by volume, and the one that temperatures are compared with."""
+    from mlsim.errors import NotConverged
+    from mlsim.io.tables import read_thermo_csv
+    from mlsim.melt_quench import glass_transition
+
+    if not files:
+        return [], None
+    n_atoms = next(iter(groups.values()))[0].n_atoms
+    logs = [read_thermo_csv(file) for file in files]
+    rows: list[QuantityRow] = []
+    for kind in ("energy", "volume"):
+        try:
+            found = glass_transition(logs, n_atoms, kind=kind)
+        except NotConverged as error:
+            _say(str(error))
+            continue
+        name = "glass_transition_K" if kind == "energy" else "glass_transition_by_volume_K"
+        rows.append(row(name, found.temperature, f"kink of the {kind} of the quench"))
+    first = rows[0].estimate.value if rows else None
+    above = [f"{t:g}" for t in groups if first is not None and t > first]
+    if above:
+        _say(f"{', '.join(above)} K: above the glass transition at {first:.0f} K")
+    return rows, first
+
+
+def _arrhenius_rows(
+    fit: ArrheniusFit, trajectories: Sequence[Trajectory], element: str, charge: float
+) -> list[QuantityRow]:
+    from mlsim.curve import Estimate
+    from mlsim.transport import carriers_per_A3
+
+    for flag in fit.flags:
+        _say(flag)
+    span = f"{min(fit.temperatures_K):g} to {max(fit.temperatures_K):g} K"
+    carriers = carriers_per_A3(trajectories, element)
+    sigma = fit.conductivity_at(ROOM_K, carriers, charge)
+    text = f"Nernst-Einstein, extrapolated from {span}"
+    rows = [
+        row("activation_energy_eV", fit.activation_energy, f"weighted Arrhenius line, {span}; errors of {fit.source}"),
+        row("diffusivity_prefactor_cm2_s", fit.prefactor, f"D0 of that line, {span}"),
+        row("conductivity_298K_mS_cm", sigma, f"{text}; error: half of the 68 % interval, which is skewed"),
+    ]
+    for level in (0.68, 0.95):
+        interval = fit.conductivity_interval(ROOM_K, carriers, charge, level=level)
+        for end, value in (("low", interval.low), ("high", interval.high)):
+            bound = Estimate(value, None, sigma.n_independent, "mS/cm")
+            rows.append(
+                row(f"conductivity_298K_{100 * level:.0f}_{end}_mS_cm", bound, f"end of the {level:.0%} interval")
+            )
+    if fit.vogel is not None:
+        likely = Estimate(fit.vogel.probability, None, sigma.n_independent, "1")
+        rows.append(
+            row("vogel_fulcher_probability", likely, f"ln D bends, T0 = {fit.vogel.t0_K:.0f} K, against straight")
+        )
+    return rows
+
+
+def by_temperature(
+    files: Sequence[Path], temperatures_K: Sequence[float], interval_ps: float | None, discard_ps: float | None
+) -> dict[float, list[Trajectory]]:
+    """Read trajectories, cut what is not in equilibrium, and group them by temperature."""
+    from mlsim.errors import SettingsError
+    from mlsim.io.trajectories import read_trajectory
+    from mlsim.transport import equilibrated
+
+    if len(temperatures_K) not in (0, 1, len(files)):
+        raise SettingsError(
+            f"--temperature-K: {len(temperatures_K)} temperatures for {len(files)} trajectories; "
+            "give one for all or one for each, in their order"
+        )
+    given = list(temperatures_K) * len(files) if len(temperatures_K) == 1 else list(temperatures_K)
+    groups: dict[float, list[Trajectory]] = {}
+    for number, file in enumerate(files):
+        found = read_trajectory(file, interval_ps=interval_ps, temperature_K=given[number] if given else None)
+        if found.temperature_K is None:
+            raise SettingsError(f"{file}: does not say its temperature; give it with --temperature-K")
+        if discard_ps is None:
+            found, said = equilibrated(found)
+        else:
+            if discard_ps >= found.duration_ps:
+                raise SettingsError(f"--discard-ps {discard_ps:g}: {file} is {found.duration_ps:.3g} ps long")
+            found = found.between(round(discard_ps / found.interval_ps), found.n_frames)
+            said = f"the first {discard_ps:g} ps cut"
+        _say(f"{file}: {said}")
+        groups.setdefault(found.temperature_K or 0.0, []).append(found)
+    return groups
+
+
+def row(name: str, estimate: Estimate, method: str, temperature_K: float | None = None) -> QuantityRow:
+    """Return a row of a result."""
+    from mlsim.io.results import QuantityRow
+
+    return QuantityRow(name, estimate, method, temperature_K=temperature_K)
+
+
+def write_rows(output: Path, rows: Sequence[QuantityRow]) -> None:
+    """Write a result and print it."""
+    from mlsim.cli.display import print_rows
+    from mlsim.io.results import Provenance, write_result
+
+    write_result(output, rows, Provenance.here())
+    print_rows(rows)
+    typer.echo(f"wrote {output}")
+
+
+def _say(note: str) -> None:
+    typer.echo(f"note: {note}", err=True)

@@ -1,0 +1,127 @@
+"""When a run has settled, and whether its ions still slow down.
+
+Two different questions. The potential energy settles within some ps of a change of temperature; what comes before is
+cut. Ageing goes on: a glass that was heated keeps finding deeper minima for as long as one can simulate, and its ions
+slow down with them. It is measured, as the diffusivity of the second half of a run over that of the first, and said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import fft
+
+from mlsim.curve import Estimate
+from mlsim.errors import DataError
+from mlsim.trajectory import Trajectory
+from mlsim.transport.diffusion import Diffusion
+from mlsim.transport.displacement import mean_squared_displacement
+from mlsim.transport.fit_window import line_weights
+
+__all__ = ["ageing", "equilibrated", "equilibration_frame", "statistical_inefficiency"]
+
+Floats: TypeAlias = NDArray[np.float64]
+
+_CANDIDATES = 40
+_LATEST = 0.5
+_FEWEST_LAGS = 3
+
+
+def statistical_inefficiency(series: ArrayLike) -> float:
+    r"""Return how many values of a series in equilibrium count as one independent value.
+
+    .. math:: g = 1 + 2 \sum_{t \geq 1} (1 - t/n) C(t) / C(0)
+
+    The sum ends where the autocorrelation C first becomes negative.
+
+    Examples
+    --------
+    >>> statistical_inefficiency([1.0, -1.0] * 50)
+    1.0
+    """
+    values = np.asarray(series, dtype=float)
+    n = len(values)
+    away = values - values.mean()
+    variance = float((away**2).mean())
+    if n < 2 or variance <= 1e-300:
+        return 1.0
+    spectrum = fft.rfft(away, n=fft.next_fast_len(2 * n, real=True))
+    products = fft.irfft(np.abs(spectrum) ** 2, n=fft.next_fast_len(2 * n, real=True))[:n]
+    correlation = products / (n - np.arange(n)) / variance
+    negative = np.flatnonzero(correlation < 0)
+    end = int(negative[0]) if len(negative) else n
+    lags = np.arange(1, end)
+    return float(max(1.0, 1.0 + 2.0 * ((1.0 - lags / n) * correlation[1:end]).sum()))
+
+
+def equilibration_frame(series: ArrayLike) -> int:
+    """Return the frame from which on a series is in equilibrium: where it holds most independent values.
+
+    The frame is the one that maximises (n − frame) / g, g the statistical inefficiency of the rest
+    (J. D. Chodera, J. Chem. Theory Comput. 12, 1799 (2016), doi:10.1021/acs.jctc.5b00784). Frames up to the middle are
+    tried: a series that settles later than that is too short.
+    """
+    values = np.asarray(series, dtype=float)
+    n = len(values)
+    if values.ndim != 1 or n < 2 or not np.isfinite(values).all():
+        raise DataError(f"equilibration: series of shape {values.shape}, expected finite numbers, one per frame")
+    starts = np.unique(np.linspace(0, _LATEST * n, _CANDIDATES).astype(int))
+    worth = [(n - start) / statistical_inefficiency(values[start:]) for start in starts]
+    return int(starts[int(np.argmax(worth))])
+
+
+def equilibrated(trajectory: Trajectory) -> tuple[Trajectory, str]:
+    """Return a trajectory without the frames before its potential energy has settled, and a sentence about it.
+
+    Where the trajectory carries no energies nothing is cut, and the sentence says so.
+    """
+    if trajectory.potential_energy_eV is None:
+        return trajectory, "equilibration not tested: the trajectory carries no energies"
+    start = equilibration_frame(trajectory.potential_energy_eV)
+    if start == 0:
+        return trajectory, "potential energy in equilibrium from the first frame on"
+    cut = trajectory.between(start, trajectory.n_frames)
+    return cut, f"the first {start * trajectory.interval_ps:.3g} ps cut, where the potential energy settles"
+
+
+def ageing(trajectories: Sequence[Trajectory], diffusion: Diffusion) -> Estimate | None:
+    """Return D of the second half of the runs over D of the first, same window; None where halves are too short.
+
+    Below one: ions slow down while the glass relaxes (ageing), or the run began in a faster state.
+
+    Parameters
+    ----------
+    trajectories
+        Those that `diffusion` was taken from.
+    diffusion
+        Tracer diffusivity of one element, with a window.
+    """
+    window, reference = diffusion.window, diffusion.msd
+    if window is None:
+        return None
+    half = min(t.n_frames for t in trajectories) // 2
+    lags = reference.lag_frames[window.holds(reference.lag_ps)]
+    lags = lags[lags < 0.75 * half]
+    if len(lags) < _FEWEST_LAGS or lags[-1] < 2 * lags[0]:
+        return None
+    weights = line_weights(lags, half)
+    drift = reference.drift
+    halves = []
+    for t in trajectories:
+        pieces = (t.between(0, half), t.between(half, 2 * half))
+        halves.append(
+            [
+                mean_squared_displacement(p, diffusion.label, drift=drift, lags=lags).per_walker_A2 @ weights  # type: ignore[arg-type]
+                for p in pieces
+            ]
+        )
+    first, second = (np.concatenate([pair[i] for pair in halves]) for i in (0, 1))
+    if first.mean() <= 0:
+        return None
+    ratio = float(second.mean() / first.mean())
+    spread = float((second - ratio * first).std(ddof=1)) / math.sqrt(len(first)) / float(first.mean())
+    return Estimate(ratio, spread, len(trajectories), "1")
