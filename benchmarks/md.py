@@ -107,12 +107,19 @@ def worker(compiled: str, n: str) -> None:
     first = time.process_time() - start
     large = small.repeat(round((int(n) / 2) ** (1 / 3)))
     large.rattle(0.1, seed=0)
+    moved(CompiledMACE(compiled), small.repeat(3), rng)  # loads all code
+    Path("/proc/self/clear_refs").write_text("5")  # the peak of starting up is not the calculator's
     before = process_memory_B("VmRSS")
     calculator = CompiledMACE(compiled)
-    for _ in range(6):
-        calculator.calculate(large)
-        large.positions += rng.normal(0, 0.15, large.positions.shape)  # enough to make the list of neighbours anew
+    moved(calculator, large, rng)
     print(first, (process_memory_B("VmHWM") - before) / len(large))
+
+
+def moved(calculator: CompiledMACE, atoms: Atoms, rng: np.random.Generator) -> None:
+    """Evaluate atoms that move far enough for the list of neighbours to be made anew each time."""
+    for _ in range(6):
+        calculator.calculate(atoms)
+        atoms.positions += rng.normal(0, 0.15, atoms.positions.shape)
 
 
 def process_memory_B(kind: str) -> int:
@@ -132,12 +139,12 @@ def table(model: Path, compiled: Path, sizes: list[int], fast: bool) -> None:
         blocks = 2 if fast else 5
         engine = step_time_us(atoms, CompiledMACE(compiled), max(10, 60_000 // len(atoms)), blocks, time.process_time)
         mace = step_time_us(atoms, reference, max(2, 3000 // len(atoms)), blocks, time.process_time)
-        walls = [
-            step_time_us(
-                atoms, CompiledMACE(compiled, threads=t), max(10, 60_000 // len(atoms)), blocks, time.perf_counter
-            )
-            for t in (1, 2)
-        ]
+        walls = [np.inf, np.inf]
+        for _ in range(blocks):  # in turns: what disturbs one disturbs the other
+            for t in (1, 2):
+                calculator = CompiledMACE(compiled, threads=t)
+                once = step_time_us(atoms, calculator, max(10, 60_000 // len(atoms)), 1, time.perf_counter)
+                walls[t - 1] = min(walls[t - 1], once)
         ours = CompiledMACE(compiled)
         ours.calculate(atoms)
         reference.calculate(atoms, ["forces"])  # type: ignore[attr-defined]
@@ -162,7 +169,7 @@ def main() -> None:
     parser.add_argument("--fast", action="store_true", help="fewer repetitions")
     settings = parser.parse_args()
     warnings.simplefilter("ignore")
-    names = ("numba", "numpy", "vesin", "ase", "torch", "mace-torch")
+    names = ("numba", "numpy", "ase", "torch", "mace-torch")
     print("machine:", cpu_name(), "·", platform.system(), "· python", platform.python_version())
     print("versions:", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
     with tempfile.TemporaryDirectory() as folder:

@@ -130,7 +130,7 @@ def load(
     if engine != "mace" and wants_cpu and compiled is not None:
         from mlsim.potential.engine import CompiledMACE
 
-        return CompiledMACE(compiled, dtype=dtype)
+        return CompiledMACE(compiled, dtype=dtype, threads=threads)
     if engine == "compiled":
         raise SettingsError(f"potential '{info.name}': the compiled engine runs on the CPU, got device {device}")
     return _mace_calculator(info, device, dtype)

@@ -65,6 +65,10 @@ def test_engine_and_mace_agree_on_the_shipped_potential(packed: Atoms) -> None:
     assert np.allclose(compiled.get_forces(), torch_made.get_forces(), atol=1e-4)
 
 
+def test_threads_that_are_asked_for_reach_the_engine() -> None:
+    assert [load("lzoc-base", **given).engine.threads for given in ({}, {"threads": 2})] == [1, 2]
+
+
 def test_every_pair_repels_from_half_an_angstrom_on() -> None:
     assert min(shortest_repulsion(load("lzoc-base"), ("Li", "O", "Cl", "Zr")).values()) > 0
 

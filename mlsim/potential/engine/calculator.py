@@ -62,7 +62,7 @@ class CompiledMACE(Calculator):  # type: ignore[misc]
         *,
         dtype: Literal["float32", "float64"] = "float32",
         threads: int = 1,
-        skin_A: float = 0.5,
+        skin_A: float = 0.75,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -174,7 +174,7 @@ class Engine:
         """
         if not self.candidates.complete(positions, cell, pbc):
             self._buffers = None  # before the search, which needs the memory
-            self.candidates.find(positions, cell, pbc)
+            self.candidates.find(positions, cell, pbc, self._each)
         if self._buffers is None:
             self._buffers = self._empty_buffers(len(positions))
         edges, states = self._buffers
