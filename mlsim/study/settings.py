@@ -81,7 +81,7 @@ class TransportSettings(_Settings):
     temperatures_K: Annotated[tuple[Positive, ...], Field(min_length=1)]
     equilibration_ps: NotNegative
     time_ps: Positive
-    timestep_fs: Annotated[float, Field(gt=0, le=10)] = 2.0
+    timestep_fs: Annotated[float, Field(gt=0, le=5)] = 2.0
     frame_interval_fs: Positive = 20.0
 
     @model_validator(mode="after")
