@@ -76,7 +76,7 @@ def main() -> None:
         warm = Path(folder) / "warm"
         melt = run(packed, "nvt", "langevin", 0.2, warm, Timed(load(settings.potential)))
         print(f"{settings.atoms} atoms, {settings.potential}")
-        print("| ensemble | thermostat | force call, ms | whole step, ms | share of the force call |\n|---|---|---|---|---|")
+        print("| ensemble | thermostat | force call, ms | whole step, ms | share |\n|---|---|---|---|---|")
         for ensemble in ("nvt", "npt"):
             for thermostat in ("langevin", "nose_hoover"):
                 calculator = Timed(load(settings.potential))
