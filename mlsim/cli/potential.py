@@ -58,7 +58,10 @@ def sample(
 def label(
     dataset: Dataset,
     calculator: Annotated[
-        str, typer.Option(help="sevennet:MODEL, chgnet, mace:FILE or ase:MODULE:FACTORY (any ASE calculator).")
+        str,
+        typer.Option(
+            help="gpaw (plane-wave PBE), sevennet:MODEL, chgnet, mace:FILE or ase:MODULE:FACTORY (any other)."
+        ),
     ],
     python: Annotated[str, typer.Option(help="Python of the environment that has the teacher.")] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 1,
@@ -69,6 +72,33 @@ def label(
 
     done = label_dataset(dataset, calculator, python=python, jobs=jobs, progress=PlainProgress(unit="frames"))
     typer.echo(f"labelled {done} chains into {dataset}/labelled")
+
+
+@app.command()
+def archive(
+    dataset: Dataset,
+    recipe: Annotated[Path, typer.Option(help="Recipe, for the split.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for labels, pending frames and their list.")],
+) -> None:
+    """Pack a growing dataset: labelled frames, frames still to be labelled, and their list with hashes."""
+    from mlsim.potential.archive import archive as write_archive
+    from mlsim.potential.recipe import read_recipe
+
+    record = write_archive(dataset, out, read_recipe(recipe))
+    parts = ", ".join(f"{n} {part}" for part, n in record["frames_by_part"].items())
+    typer.echo(f"{out}: {record['frames']} labelled frames ({parts}), {record['pending']} pending")
+
+
+@app.command()
+def restore(
+    archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="Folder that `archive` wrote.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Dataset folder to make.")],
+) -> None:
+    """Unpack an archive into a dataset folder, where labelling goes on with the first pending frame."""
+    from mlsim.potential.archive import restore as read_archive
+
+    labelled, pending = read_archive(archive, out)
+    typer.echo(f"{out}: {labelled} labelled frames, {pending} pending")
 
 
 @app.command()

@@ -22,7 +22,16 @@ from ase.io import read, write
 from mlsim.atomic import atomic_path
 from mlsim.errors import DataError
 
-__all__ = ["Split", "dataset_sha256", "labelled_chains", "split_by_chain", "write_packed"]
+__all__ = [
+    "Split",
+    "by_chain",
+    "dataset_sha256",
+    "labelled_chains",
+    "part_of_chain",
+    "read_frames",
+    "split_by_chain",
+    "write_packed",
+]
 
 
 @dataclass(frozen=True)
@@ -34,27 +43,40 @@ class Split:
     test: tuple[Atoms, ...]
 
 
-def labelled_chains(dataset: Path) -> dict[str, list[Atoms]]:
+def labelled_chains(dataset: Path, *, unfinished: bool = False) -> dict[str, list[Atoms]]:
     """Return all labelled frames by chain name, sorted by name, of a dataset folder or a packed file.
+
+    Parameters
+    ----------
+    dataset
+        Folder with `labelled/`, or one extended XYZ file, plain or .xz.
+    unfinished
+        Whether chains that are still being labelled count with the frames that are done.
 
     Raises
     ------
     DataError
-        If there are none, a frame lacks labels, labels are not finite, or frames come from different teachers.
+        If there are none, a frame lacks labels, labels are not finite, or frames come from different teachers or from
+        different settings of one.
     """
-    chains: dict[str, list[Atoms]] = {}
-    for path in [dataset] if dataset.is_file() else sorted((dataset / "labelled").glob("*.extxyz")):
-        for frame in _frames_of(path):
-            chains.setdefault(str(frame.info.get("chain", path.name.split(".")[0])), []).append(frame)
+    patterns = ("*.extxyz", "*.extxyz.part") if unfinished else ("*.extxyz",)
+    found = sorted(path for pattern in patterns for path in (dataset / "labelled").glob(pattern))
+    frames = [frame for path in ([dataset] if dataset.is_file() else found) for frame in read_frames(path)]
+    chains = by_chain(frames)
     if not chains:
         raise DataError(f"{dataset}: no labelled frames; run 'mlsim potential label {dataset}' first")
-    teachers: dict[str, str] = {}
-    for name, frames in chains.items():
-        for index, frame in enumerate(frames):
+    for name, members in chains.items():
+        for index, frame in enumerate(members):
             _check_labels(frame, f"{dataset}: chain {name} frame {index}")
-            teachers.setdefault(str(frame.info.get("teacher", "unknown")), name)
-    if len(teachers) > 1:
-        raise DataError(f"{dataset}: labels of different teachers must not mix, got {'; '.join(sorted(teachers))}")
+    _require_one_setting(frames, dataset)
+    return chains
+
+
+def by_chain(frames: Iterable[Atoms]) -> dict[str, list[Atoms]]:
+    """Return frames by the chain that they name, sorted by name."""
+    chains: dict[str, list[Atoms]] = {}
+    for frame in frames:
+        chains.setdefault(str(frame.info["chain"]), []).append(frame)
     return dict(sorted(chains.items()))
 
 
@@ -87,11 +109,16 @@ def split_by_chain(
             raise DataError(f"split: pattern '{pattern}' matches no chain of the {len(chains)} in the dataset")
     parts: dict[str, list[Atoms]] = {"train": [], "validation": [], "test": []}
     for name, frames in chains.items():
-        part = "test" if _matches(name, test) else "validation" if _matches(name, validation) else "train"
+        part = part_of_chain(name, validation=validation, test=test)
         parts[part].extend(frame for frame in frames if _credible(frame, largest_force_eV_A))
     if not parts["train"] or not parts["validation"]:
         raise DataError(f"split: {len(parts['train'])} training and {len(parts['validation'])} validation frames")
     return Split(*(tuple(parts[p]) for p in ("train", "validation", "test")))
+
+
+def part_of_chain(name: str, *, validation: Sequence[str], test: Sequence[str]) -> str:
+    """Return the part of a chain: test if a test pattern fits its name, else validation, else train."""
+    return "test" if _matches(name, test) else "validation" if _matches(name, validation) else "train"
 
 
 def dataset_sha256(frames: Iterable[Atoms]) -> str:
@@ -103,15 +130,32 @@ def dataset_sha256(frames: Iterable[Atoms]) -> str:
     return digest.hexdigest()
 
 
-def _frames_of(path: Path) -> list[Atoms]:
+def read_frames(path: Path) -> list[Atoms]:
+    """Return the frames of one extended XYZ file, plain or .xz; a frame that names no chain gets the file's name."""
     try:
         # unpacked at once: ASE seeks in the file, and each seek in a compressed one starts from its beginning
         content = path.read_bytes()
         text = (lzma.decompress(content) if path.suffix == ".xz" else content).decode()
-        frames = read(io.StringIO(text), index=":", format="extxyz")
+        frames = list(read(io.StringIO(text), index=":", format="extxyz")) if text else []
     except Exception as error:  # any reader fault means the same to the user
         raise DataError(f"{path}: cannot be read as extended XYZ ({type(error).__name__}: {error})") from error
-    return list(frames)
+    for frame in frames:
+        frame.info.setdefault("chain", path.name.split(".extxyz")[0])
+    return frames
+
+
+def _require_one_setting(frames: Sequence[Atoms], dataset: Path) -> None:
+    """Labels of two teachers, two settings or two PAW datasets of one element must not mix."""
+    seen: dict[str, dict[str, str]] = {}
+    for frame in frames:
+        values = {"teacher": "unknown", "settings": "not recorded", **frame.info}
+        for key in ("teacher", "settings", *(k for k in frame.info if k.startswith("paw_"))):
+            seen.setdefault(key, {}).setdefault(str(values[key]), str(frame.info["chain"]))
+    for key, values in seen.items():
+        if len(values) > 1:
+            what = "teachers" if key == "teacher" else key if key == "settings" else f"PAW datasets of {key[4:]}"
+            listed = "; ".join(f"{value} (chain {chain})" for value, chain in sorted(values.items()))
+            raise DataError(f"{dataset}: labels of different {what} must not mix, got {listed}")
 
 
 def _credible(frame: Atoms, largest_force_eV_A: float) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import queue
 import re
 import subprocess
@@ -16,11 +18,13 @@ from ase.io import read, write
 
 from mlsim.errors import DataError, SettingsError
 from mlsim.potential.crystals import CUBIC_CRYSTALS, crystal_cell
+from mlsim.potential.library import cache_folder
 from mlsim.progress import Progress, SilentProgress
 
 __all__ = ["label_dataset", "teacher_lattice_constants"]
 
 WORKER = Path(__file__).with_name("label_worker.py")
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _FRAME_LINE = re.compile(r"^(?P<chain>\S+)\.extxyz: (?P<done>\d+)/(?P<total>\d+) frames$")
 
 
@@ -34,7 +38,8 @@ def label_dataset(
     folder
         Dataset, see `mlsim.potential.dataset`.
     calculator
-        The teacher, such as ``sevennet:7net-l3i5``; see `mlsim.potential.label_worker`.
+        The teacher, such as ``gpaw`` (plane-wave PBE), ``sevennet:7net-l3i5`` or ``ase:module:factory`` for any ASE
+        calculator; see `mlsim.potential.label_worker`.
     python
         Interpreter of the environment that has the teacher; this one when empty.
     jobs
@@ -45,6 +50,8 @@ def label_dataset(
     DataError
         If there are no frames, or a worker fails: its last line is quoted; finished chains are kept.
     """
+    if calculator == "gpaw":
+        calculator = f"gpaw:{cache_folder() / 'paw'}"
     sources = sorted((folder / "frames").glob("*.extxyz"))
     if not sources:
         raise DataError(f"{folder}/frames: no frames; run 'mlsim potential sample' first")
@@ -53,8 +60,8 @@ def label_dataset(
     missing = [path for path in sources if not (target / path.name).exists()]
     if not missing:
         return 0
-    # longest first and dealt in turn, so that the workers end together
-    missing.sort(key=lambda path: -path.stat().st_size)
+    # in an order that has nothing to do with names: whatever is done when we stop is a fair sample of the whole
+    missing.sort(key=lambda path: hashlib.sha256(path.name.encode()).digest())
     shares = [missing[k::jobs] for k in range(min(jobs, len(missing)))]
     total = sum(len(read(path, index=":")) for path in missing)
     workers = [_start(python or sys.executable, calculator, share, target) for share in shares]
@@ -76,7 +83,9 @@ def teacher_lattice_constants(calculator: str, python: str = "") -> dict[str, fl
 def _start(python: str, calculator: str, share: list[Path], target: Path, *options: str) -> subprocess.Popen[str]:
     command = [python, str(WORKER), "--calculator", calculator, "--out", str(target), *options, *map(str, share)]
     try:
-        return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        return subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=dict(os.environ, **_ONE_THREAD)
+        )
     except OSError as error:
         raise SettingsError(
             f"label: cannot start '{python}' ({error.strerror}); give --python of the teacher"

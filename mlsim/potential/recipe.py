@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlsim.atomic import atomic_path
 from mlsim.errors import DataError, SettingsError, did_you_mean
-from mlsim.potential.dataset import Split, split_by_chain
+from mlsim.potential.dataset import Split, part_of_chain, split_by_chain
 from mlsim.potential.sample import ChainGroup, ContactGroup, CoreGroup, chain_frames, chain_names
 from mlsim.progress import Progress, SilentProgress
 
@@ -79,6 +79,10 @@ class Recipe(BaseModel):
         return split_by_chain(
             chains, validation=self.validation, test=self.test, largest_force_eV_A=self.largest_force_eV_A
         )
+
+    def part(self, chain: str) -> str:
+        """Return the part of a chain by its name: train, validation or test."""
+        return part_of_chain(chain, validation=self.validation, test=self.test)
 
     def round(self, name: str) -> Round:
         """Return a round by name; the last one when the name is empty."""

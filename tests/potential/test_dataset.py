@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
+from toy_labels import labelled_frame
 
 from mlsim.errors import DataError
 from mlsim.potential.dataset import dataset_sha256, labelled_chains, split_by_chain, write_packed
-
-
-def labelled_frame(chain: str, seed: int, teacher: str = "T 1") -> Atoms:
-    rng = np.random.default_rng(seed)
-    atoms = Atoms("LiCl", positions=rng.uniform(0, 4, (2, 3)), cell=[5, 5, 5], pbc=True)
-    atoms.info.update(chain=chain, kind="melt", teacher=teacher)
-    atoms.calc = SinglePointCalculator(
-        atoms, energy=float(rng.normal()), forces=rng.normal(size=(2, 3)), stress=rng.normal(size=6)
-    )
-    return atoms
 
 
 def dataset(folder: Path, chains: dict[str, list[Atoms]]) -> Path:
@@ -46,8 +35,26 @@ def test_a_pattern_that_matches_nothing_is_refused() -> None:
 
 def test_labels_of_two_teachers_never_mix(tmp_path: Path) -> None:
     chains = {"a-s1": [labelled_frame("a-s1", 1)], "b-s1": [labelled_frame("b-s1", 2, teacher="U 2")]}
-    with pytest.raises(DataError, match="labels of different teachers must not mix, got T 1; U 2"):
+    with pytest.raises(
+        DataError, match=r"of different teachers must not mix, got T 1 \(chain a-s1\); U 2 \(chain b-s1\)"
+    ):
         labelled_chains(dataset(tmp_path, chains))
+
+
+@pytest.mark.parametrize(("key", "what"), [("settings", "settings"), ("paw_Zr", "PAW datasets of Zr")])
+def test_labels_of_two_settings_never_mix(tmp_path: Path, key: str, what: str) -> None:
+    frames = [labelled_frame("a-s1", 1), labelled_frame("a-s1", 2)]
+    for frame, value in zip(frames, ("one", "other"), strict=True):
+        frame.info[key] = value
+    with pytest.raises(DataError, match=rf"labels of different {what} must not mix, got one \(chain a-s1\); other"):
+        labelled_chains(dataset(tmp_path, {"a-s1": frames}))
+
+
+def test_a_frame_without_settings_does_not_mix_with_one_that_has_them(tmp_path: Path) -> None:
+    frames = [labelled_frame("a-s1", 1), labelled_frame("a-s1", 2)]
+    frames[0].info["settings"] = "PW 700 eV"
+    with pytest.raises(DataError, match="labels of different settings must not mix"):
+        labelled_chains(dataset(tmp_path, {"a-s1": frames}))
 
 
 def test_an_unlabelled_frame_is_refused(tmp_path: Path) -> None:

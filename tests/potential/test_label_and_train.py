@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +18,13 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from mlsim.errors import DataError, SettingsError
-from mlsim.potential.dataset import labelled_chains, split_by_chain
+from mlsim.potential.crystals import crystal_cell
+from mlsim.potential.dataset import dataset_sha256, labelled_chains, split_by_chain
 from mlsim.potential.label import label_dataset
-from mlsim.potential.label_worker import whole_frames
+from mlsim.potential.label_worker import PlaneWavePBE, whole_frames
 from mlsim.potential.recipe import Recipe, Round, TrainingSettings, read_recipe
 from mlsim.potential.train import atomic_reference_energies, train
+from mlsim.shipped import shipped_folder
 
 TEACHER = "ase:ase.calculators.lj:LennardJones"
 
@@ -59,8 +66,61 @@ def test_a_torn_last_frame_is_cut_and_whole_ones_are_kept(tmp_path: Path) -> Non
     assert len(read(part, index=":", format="extxyz")) == 2
 
 
+def test_labelling_killed_with_its_workers_goes_on_after_the_last_whole_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_ions.py").write_text(
+        "import time\nfrom ase.calculators.lj import LennardJones\n"
+        "class Slow(LennardJones):\n"
+        "    def calculate(self, *given):\n        time.sleep(0.15)\n        super().calculate(*given)\n"
+        "    def settings(self, atoms):\n        return {'settings': 'slow'}\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}")
+    teacher, broken, whole = "ase:slow_ions:Slow", sampled(tmp_path / "broken"), sampled(tmp_path / "whole")
+    code = (
+        f"import pathlib; from mlsim.potential import label_dataset as l; l(pathlib.Path({str(broken)!r}), {teacher!r})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL, start_new_session=True)
+    while not any(path.stat().st_size for path in broken.glob("labelled/*.part")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    label_dataset(broken, teacher, jobs=2)
+    label_dataset(whole, teacher)
+    chains, expected = labelled_chains(broken), labelled_chains(whole)
+    assert chains.keys() == expected.keys()
+    for name, frames in expected.items():
+        assert [f.info["settings"] for f in chains[name]] == ["slow"] * 4
+        assert dataset_sha256(chains[name]) == dataset_sha256(frames)
+
+
+def test_labels_of_another_calculator_are_not_added_to_a_dataset(tmp_path: Path) -> None:
+    folder = sampled(tmp_path)
+    label_dataset(folder, TEACHER)
+    (folder / "labelled" / "a-s1.extxyz").unlink()
+    with pytest.raises(DataError, match=r"was labelled with teacher 'ase.calculators.lj:LennardJones', not 'ase.calc"):
+        label_dataset(folder, "ase:ase.calculators.emt:EMT")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("gpaw") is not None, reason="GPAW is installed here")
+def test_without_gpaw_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLSIM_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(DataError, match=r"not installed here \(.*gpaw.*\); pip install 'mlsim\[dft\]'"):
+        label_dataset(sampled(tmp_path), "gpaw")
+
+
+def test_crystals_get_a_denser_grid_and_glasses_one_point() -> None:
+    pbe = object.__new__(PlaneWavePBE)
+    salt = crystal_cell("LiCl")
+    assert pbe.grid(salt) is None
+    salt.info["kind"] = "crystal"
+    assert pbe.grid(salt) == (2, 2, 2)
+    assert pbe.grid(salt.repeat((2, 1, 1))) == (1, 2, 2)
+
+
 def test_an_unknown_teacher_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="unknown calculator 'vaps'; known: ase, chgnet, mace, sevennet"):
+    with pytest.raises(DataError, match="unknown calculator 'vaps'; known: ase, chgnet, gpaw, mace, sevennet"):
         label_dataset(sampled(tmp_path), "vaps")
 
 
@@ -115,3 +175,23 @@ def test_a_recipe_with_an_unknown_key_names_it(tmp_path: Path) -> None:
     )
     with pytest.raises(SettingsError, match=r"recipe.yaml: epoch: Extra inputs are not permitted"):
         read_recipe(path)
+
+
+def gpaw_python() -> str:
+    return os.environ.get("MLSIM_GPAW_PYTHON") or (sys.executable if importlib.util.find_spec("gpaw") else "")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not gpaw_python(), reason="no GPAW here; name an interpreter that has it in MLSIM_GPAW_PYTHON")
+def test_gpaw_gives_the_labels_of_the_shipped_dataset_again(tmp_path: Path) -> None:
+    shipped = labelled_chains(shipped_folder("data") / "lzoc-dft" / "labels.extxyz.xz")["first-0"][:1]
+    (tmp_path / "frames").mkdir()
+    bare = [Atoms(f.symbols, positions=f.positions, cell=f.cell[:], pbc=True, info={"chain": "a"}) for f in shipped]
+    write(tmp_path / "frames" / "a.extxyz", bare, format="extxyz")
+    label_dataset(tmp_path, "gpaw", python=gpaw_python())
+    (again,) = labelled_chains(tmp_path)["a"]
+    assert again.info["settings"] == shipped[0].info["settings"]
+    assert again.get_potential_energy() == pytest.approx(shipped[0].get_potential_energy(), abs=1e-4)
+    assert np.allclose(again.get_forces(), shipped[0].get_forces(), atol=2e-3)
+    assert np.allclose(again.get_stress(), shipped[0].get_stress(), atol=5e-5)
