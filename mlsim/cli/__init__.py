@@ -17,6 +17,7 @@ import typer
 
 from mlsim import __version__
 from mlsim.cli.analysis import topology
+from mlsim.cli.compare import compare
 from mlsim.cli.pipeline import md, pack, quench
 from mlsim.cli.run import report, run
 from mlsim.cli.scattering import scatter
@@ -41,6 +42,7 @@ for command, about in (
     (scatter, "S(Q) or G_PDF(r) of structures, X-ray or neutron."),
     (topology, "Coordination, links and anion surroundings of structures."),
     (transport, "Diffusivity, conductivity and activation energy from trajectories."),
+    (compare, "Two studies, or a study and published values, side by side with the significance of each difference."),
     (report, "Write the report page of a finished run again."),
 ):
     app.command(short_help=about)(command)

@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from mlsim.report.comparison import Comparison
     from mlsim.study import StudyOutcome, StudySettings
 
-__all__ = ["UPPER_BOUND", "PlainStudyDisplay", "announced", "print_outcome", "print_rows", "study_display"]
-
-UPPER_BOUND: Final = "upper bound"
-"""How the method of a row begins whose value is only a bound from above."""
+__all__ = ["PlainStudyDisplay", "announced", "print_outcome", "print_rows", "print_table", "study_display"]
 
 _RATE_WINDOW_S: Final = 60.0
 _TABLE_WIDTH: Final = 134  # in a file
@@ -208,8 +205,18 @@ def print_rows(rows: Sequence[QuantityRow]) -> None:
     from mlsim.report.comparison import comparison_of
 
     console = _console()
-    compared = [comparison_of(row, upper_bound=row.method.startswith(UPPER_BOUND)) for row in rows]
+    compared = [comparison_of(row, upper_bound=row.is_upper_bound) for row in rows]
     console.print(_table(compared, console.width))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> None:
+    """Print words and numbers as a table: the first column to the left, the others to the right."""
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False, caption=caption, caption_justify="left")
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="right" if 0 < number < len(columns) - 1 else "left")
+    for row in rows:
+        table.add_row(*row)
+    _console().print(table)
 
 
 def _table(rows: Sequence[Comparison], width: int, source: str = "") -> Table:

@@ -101,7 +101,7 @@ def _rows_at(
     pair: tuple[Diffusion, Diffusion], group: Sequence[Trajectory], element: str, charge: float
 ) -> list[QuantityRow]:
     """Return what is known at one temperature."""
-    from mlsim.cli.display import UPPER_BOUND
+    from mlsim.io.results import UPPER_BOUND
     from mlsim.transport import ageing, carriers_per_A3, conductivity, haven_ratio
 
     tracer, together = pair

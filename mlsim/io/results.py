@@ -30,9 +30,21 @@ from mlsim.curve import Estimate
 from mlsim.errors import DataError
 from mlsim.io.atomic import atomic_write_text
 
-__all__ = ["Provenance", "QuantityRow", "Reference", "Result", "first_problem", "read_result", "write_result"]
+__all__ = [
+    "UPPER_BOUND",
+    "Provenance",
+    "QuantityRow",
+    "Reference",
+    "Result",
+    "first_problem",
+    "read_result",
+    "write_result",
+]
 
 _KEY_PROBLEMS: Final = {"extra_forbidden": "unknown key", "missing": "key is missing"}
+UPPER_BOUND: Final = "upper bound"
+"""How the method of a row begins whose value is only a bound from above."""
+
 _VERSIONS_OF: Final = ("ase", "mace-torch", "numba", "numpy", "scipy", "torch")
 
 
@@ -78,6 +90,11 @@ class QuantityRow:
     method: str
     temperature_K: float | None = None
     reference: Reference | None = None
+
+    @property
+    def is_upper_bound(self) -> bool:
+        """True when the value is only a bound from above."""
+        return self.method.startswith(UPPER_BOUND)
 
     @property
     def difference_in_standard_errors(self) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlsim.study.manifest import folder_lock
+from mlsim.study.manifest import folder_lock, manifest_of, settings_difference
 from mlsim.study.potentials import LoadedWhenNeeded, ModelFile, PotentialSource, require_elements
 from mlsim.study.runner import StudyOutcome, StudyProgress, run_study
 from mlsim.study.settings import StudySettings, read_study, shipped_study
@@ -17,8 +17,10 @@ __all__ = [
     "StudySettings",
     "WorkerDied",
     "folder_lock",
+    "manifest_of",
     "read_study",
     "require_elements",
     "run_study",
+    "settings_difference",
     "shipped_study",
 ]

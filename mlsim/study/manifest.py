@@ -19,7 +19,7 @@ from mlsim.atomic import atomic_write_text
 from mlsim.errors import DataError, SettingsError
 from mlsim.study.settings import StudySettings
 
-__all__ = ["MANIFEST", "folder_lock", "open_folder", "settings_difference"]
+__all__ = ["MANIFEST", "folder_lock", "manifest_of", "open_folder", "settings_difference"]
 
 MANIFEST: Final = "study.json"
 _POSIX: Final = os.name == "posix"
@@ -72,6 +72,12 @@ def open_folder(directory: Path, settings: StudySettings, potential_sha256: str)
         atomic_write_text(path, json.dumps({**wanted, "mlsim": found["mlsim"]}, indent=2) + "\n")
         return True
     return False
+
+
+def manifest_of(directory: Path) -> dict[str, Any] | None:
+    """Return what a study folder says about its settings, or None where it has no manifest."""
+    path = directory / MANIFEST
+    return _read(path) if path.exists() else None
 
 
 def settings_difference(before: Any, now: Any, key: str = "") -> list[str]:

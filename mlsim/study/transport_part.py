@@ -11,7 +11,7 @@ import numpy as np
 from mlsim.composition import Composition
 from mlsim.curve import Estimate
 from mlsim.errors import NotConverged
-from mlsim.io.results import QuantityRow, Reference
+from mlsim.io.results import UPPER_BOUND, QuantityRow, Reference
 from mlsim.io.series import ArrheniusPart, ArrheniusPoint, Line, MsdPart, Section
 from mlsim.study.settings import StudySettings
 from mlsim.study.structure_part import StructurePart
@@ -96,7 +96,7 @@ def _fastest(found: Sequence[Diffusion]) -> Diffusion | None:
 
 def _diffusivity_row(diffusion: Diffusion, ion: str) -> QuantityRow:
     name = f"{ion.lower()}_diffusivity_cm2_s"
-    method = diffusion.reason if diffusion.diffusive else f"upper bound (95 %), {diffusion.reason}"
+    method = diffusion.reason if diffusion.diffusive else f"{UPPER_BOUND} (95 %), {diffusion.reason}"
     return QuantityRow(name, diffusion.diffusivity, method, temperature_K=diffusion.temperature_K)
 
 

@@ -1,0 +1,206 @@
+"""Two results side by side, and how significant each difference is.
+
+Each number is a mean over few independent glasses, so a difference d is judged by Welch's t with the degrees of freedom
+of Welch and Satterthwaite (B. L. Welch, Biometrika 34, 28 (1947), doi:10.1093/biomet/34.1-2.28):
+
+    t = d / s,   s² = s_a² + s_b²,   freedom = s⁴ / [s_a⁴/(n_a − 1) + s_b⁴/(n_b − 1)]
+
+A published value has no n: its error is taken as well known. Diffusivities and conductivities are skewed and compared
+as logarithms. Of twenty equal quantities one differs at 95 % by chance, so the verdict uses probabilities corrected for
+the number of comparisons (S. Holm, Scand. J. Statist. 6, 65 (1979)).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr
+
+from mlsim.curve import Estimate
+from mlsim.errors import DataError
+from mlsim.io.published import PublishedSample
+from mlsim.io.results import QuantityRow, Result
+from mlsim.report.words import label_of
+
+__all__ = ["Difference", "differences", "holm", "published_result", "welch_probability"]
+
+Verdict = Literal["differs", "no difference seen", "not tested"]
+
+CONFIDENCE: Final = 0.95
+WELL_KNOWN: Final = 0
+"""`n_independent` of a published value: its error does not come from our counting of runs."""
+
+_SKEWED: Final = re.compile(r"(conductivity|diffusivity|prefactor)")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One quantity in two results.
+
+    Attributes
+    ----------
+    label
+        Name in words, with its temperature.
+    first, second
+        The rows that are compared.
+    estimate
+        Second − first in the unit of both; for skewed quantities ln(second/first), unit "ln". None where an error or a
+        value is missing, or one of the two is only an upper bound.
+    probability
+        Chance of a difference at least as large if both were equal, for this quantity alone; None where not tested.
+    corrected
+        The same, corrected for the number of quantities compared (Holm); None where not tested.
+    """
+
+    label: str
+    first: QuantityRow
+    second: QuantityRow
+    estimate: Estimate | None
+    probability: float | None
+    corrected: float | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the two differ at 95 %, all comparisons counted."""
+        if self.corrected is None:
+            return "not tested"
+        return "differs" if self.corrected < 1 - CONFIDENCE else "no difference seen"
+
+
+def differences(first: Result, second: Result) -> tuple[Difference, ...]:
+    """Return what both results hold, in the order of the first.
+
+    Parameters
+    ----------
+    first, second
+        Results of studies; one may come from `published_result`.
+
+    Raises
+    ------
+    DataError
+        If the two have no quantity in common, or give one of them in different units.
+
+    Notes
+    -----
+    Glasses of the two results are taken as independent. Two studies that start from the same packings (same seed and
+    same numbers of atoms) are not: their differences are then better known than said here.
+    """
+    pairs = [(row, other) for row in first.rows if (other := second.row(row.name, row.temperature_K)) is not None]
+    if not pairs:
+        raise DataError("the two results have no quantity in common; nothing to compare")
+    for row, other in pairs:
+        if row.estimate.unit != other.estimate.unit:
+            raise DataError(
+                f"{row.name}: in {row.estimate.unit} in one result, in {other.estimate.unit} in the other; "
+                "give both in the same unit"
+            )
+    tests = [_tested(row, other) for row, other in pairs]
+    tested = [k for k, (_, probability) in enumerate(tests) if probability is not None]
+    corrected = dict(zip(tested, holm([tests[k][1] or 0.0 for k in tested]), strict=True))
+    return tuple(
+        Difference(label_of(row.name, row.temperature_K)[0], row, other, *tests[k], corrected.get(k))
+        for k, (row, other) in enumerate(pairs)
+    )
+
+
+def published_result(sample: PublishedSample, like: Result) -> Result:
+    """Return published values as a result that `differences` takes; their errors count as well known.
+
+    Parameters
+    ----------
+    sample
+        What is published.
+    like
+        The result that they are to stand beside: units must agree, and its provenance is kept out of the comparison.
+    """
+    units = {row.name: row.estimate.unit for row in like.rows}
+    rows = []
+    for entry in sample.quantities:
+        if units.get(entry.name, entry.unit) != entry.unit:
+            raise DataError(
+                f"{entry.name}: published in {entry.unit}, computed in {units[entry.name]}; they cannot be compared"
+            )
+        estimate = Estimate(entry.value, entry.standard_error, WELL_KNOWN, units.get(entry.name, entry.unit))
+        rows.append(QuantityRow(entry.name, estimate, f"{entry.method}, doi:{sample.source.doi}"))
+    return Result(tuple(rows), like.provenance)
+
+
+def welch_probability(difference: float, error_a: float, n_a: int, error_b: float, n_b: int) -> float | None:
+    """Return the two-sided probability of a difference at least this large between equal means.
+
+    Parameters
+    ----------
+    difference
+        Of the means.
+    error_a, error_b
+        Standard errors of the means.
+    n_a, n_b
+        Independent glasses behind each; 0 for an error that is well known.
+
+    Returns
+    -------
+    float or None
+        None where a mean rests on one glass, or neither has an error.
+
+    Examples
+    --------
+    >>> round(welch_probability(0.2, 0.05, 4, 0.05, 4), 3), round(welch_probability(0.2, 0.1, 0, 0.0, 0), 3)
+    (0.03, 0.046)
+    >>> welch_probability(0.2, 0.05, 1, 0.05, 4) is None
+    True
+    """
+    total = error_a**2 + error_b**2
+    if not (math.isfinite(total) and total > 0) or 1 in (n_a, n_b):
+        return None
+    spread = sum(e**4 / (n - 1) for e, n in ((error_a, n_a), (error_b, n_b)) if n > 1)
+    freedom = min(total**2 / spread, 1e9) if spread > 0 else 1e9
+    return float(min(1.0, 2 * stdtr(freedom, -abs(difference) / math.sqrt(total))))
+
+
+def holm(probabilities: Sequence[float]) -> NDArray[np.float64]:
+    """Return probabilities corrected for their number, in the order given: p_(k) → max over i ≤ k of (m − i + 1) p_(i).
+
+    Examples
+    --------
+    >>> holm([0.01, 0.5, 0.02]).tolist()
+    [0.03, 0.5, 0.04]
+    """
+    given = np.asarray(probabilities, dtype=float)
+    order = np.argsort(given, kind="stable")
+    stepped = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1))
+    corrected = np.empty_like(given)
+    corrected[order] = np.minimum(stepped, 1.0)
+    return corrected
+
+
+def _tested(first: QuantityRow, second: QuantityRow) -> tuple[Estimate | None, float | None]:
+    """Return second − first (or the logarithm of their ratio) and its probability."""
+    a, b = first.estimate, second.estimate
+    if first.is_upper_bound or second.is_upper_bound or not (math.isfinite(a.value) and math.isfinite(b.value)):
+        return None, None
+    error_a, error_b = (_error(estimate) for estimate in (a, b))
+    if error_a is None or error_b is None:
+        return None, None
+    if _SKEWED.search(first.name):
+        if not (a.value > 0 and b.value > 0):
+            return None, None
+        difference, unit = math.log(b.value / a.value), "ln"
+        error_a, error_b = (math.sqrt(math.log1p((e / x.value) ** 2)) for e, x in ((error_a, a), (error_b, b)))
+    else:
+        difference, unit = b.value - a.value, a.unit
+    fewest = min((n for n in (a.n_independent, b.n_independent) if n != WELL_KNOWN), default=WELL_KNOWN)
+    estimate = Estimate(difference, math.hypot(error_a, error_b), fewest, unit)
+    return estimate, welch_probability(difference, error_a, a.n_independent, error_b, b.n_independent)
+
+
+def _error(estimate: Estimate) -> float | None:
+    """Return the standard error; zero for a published value that was given without one."""
+    if estimate.standard_error is not None and math.isfinite(estimate.standard_error):
+        return estimate.standard_error
+    return 0.0 if estimate.n_independent == WELL_KNOWN else None
