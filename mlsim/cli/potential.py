@@ -5,14 +5,17 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mlsim.cli.files import require_absent
+from mlsim.errors import SettingsError, did_you_mean
 
 if TYPE_CHECKING:
-    from mlsim.potential.evaluate import MeltCheck
+    from collections.abc import Sequence
+
+    from mlsim.potential.evaluate import MeltCheck, Prediction
 
 __all__ = ["app"]
 
@@ -20,18 +23,23 @@ app = typer.Typer(no_args_is_help=True, help="Potentials: list, make, judge and 
 
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE.yaml", help="What is sampled, who labels, how it is trained.")]
 Dataset = Annotated[Path, typer.Argument(metavar="DATASET", help="Folder with frames/, labelled/ and models/.")]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Load this model file although loading can run code in it; remembered by sha256."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
 
 
 @app.command()
 def info(
     potential: Annotated[str, typer.Argument(metavar="[NAME|FILE]", help="All shipped ones when left out.")] = "",
+    trust: Trust = False,
 ) -> None:
     """Say what a potential is: elements, cut-off, sha256, compiled or not."""
     from mlsim.potential import describe, shipped_potentials
 
     for name in [potential] if potential else shipped_potentials():
-        found = describe(name)
+        found = describe(name, trust=trust)
         form = "compiled" if found.compiled else "not compiled: runs through MACECalculator, or compile it"
         typer.echo(f"{found.name}: {found.about}")
         typer.echo(f"  elements {' '.join(found.elements)}, cut-off {found.cutoff_A:g} Å, {form}")
@@ -65,12 +73,14 @@ def label(
     ],
     python: Annotated[str, typer.Option(help="Python of the environment that has the teacher.")] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 1,
+    chains: Annotated[str, typer.Option(help="Only chains whose name fits this pattern, such as 'a1-*'.")] = "*",
 ) -> None:
     """Give every frame of a dataset energy, forces and stress of a teacher; goes on where it was stopped."""
     from mlsim.potential.label import label_dataset
     from mlsim.progress import PlainProgress
 
-    done = label_dataset(dataset, calculator, python=python, jobs=jobs, progress=PlainProgress(unit="frames"))
+    say = PlainProgress(unit="frames")
+    done = label_dataset(dataset, calculator, python=python, jobs=jobs, chains=chains, progress=say)
     typer.echo(f"labelled {done} chains into {dataset}/labelled")
 
 
@@ -102,37 +112,122 @@ def restore(
 
 
 @app.command()
+def select(
+    pool: Annotated[Path, typer.Argument(metavar="POOL", help="Folder with frames/ to choose from.")],
+    model: Annotated[list[Path], typer.Option(help="Members of the committee; once for each, the leader first.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Dataset that the chosen frames are added to.")],
+    number: Annotated[int, typer.Option(min=1, help="How many frames.")] = 30,
+    per_chain: Annotated[int, typer.Option(min=1, help="At most this many of one chain.")] = 2,
+    chains: Annotated[str, typer.Option(help="Only chains whose name fits this pattern.")] = "*",
+) -> None:
+    """Choose the frames on which a committee disagrees most, and add them to a dataset to be labelled."""
+    from mlsim.potential.active_learning import add_to_dataset, chosen_by_disagreement, frame_deviations
+    from mlsim.potential.committee import load_committee
+    from mlsim.potential.dataset import read_frames
+    from mlsim.progress import PlainProgress
+
+    committee = load_committee(model)
+    candidates = {
+        path.name.removesuffix(".extxyz"): read_frames(path)
+        for path in sorted((pool / "frames").glob(f"{chains}.extxyz"))
+        if not (out / "frames" / path.name).exists()
+    }
+    say = PlainProgress(unit="frames")
+    deviations = {name: frame_deviations(committee, frames, say) for name, frames in candidates.items()}
+    chosen = chosen_by_disagreement(candidates, deviations, number=number, per_chain=per_chain)
+    add_to_dataset(out, candidates, deviations, chosen)
+    for name, indices in chosen.items():
+        typer.echo(f"{name}: frames {indices}, deviations {[round(deviations[name][k], 3) for k in indices]} eV/Å")
+    typer.echo(f"{out}: {sum(map(len, chosen.values()))} frames of {len(chosen)} chains added")
+
+
+@app.command()
+def calibrate(
+    model: Annotated[
+        list[Path], typer.Argument(metavar="MODEL...", help="Members of the committee, the leader first.")
+    ],
+    recipe: Annotated[Path, typer.Option(help="Recipe, for the split.")],
+    dataset: Annotated[Path, typer.Option(help="Dataset folder or packed file.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Thresholds to write (.json); plot beside it (.png).")],
+    part: Annotated[str, typer.Option(help="validation or test frames, or both: held-out.")] = "held-out",
+    force: Force = False,
+) -> None:
+    """Set the deviation of a committee against true errors on held-out frames, and take its thresholds from there."""
+    from mlsim.potential.committee import calibration, load_committee, write_calibration_file
+    from mlsim.potential.dataset import labelled_chains
+    from mlsim.potential.recipe import read_recipe
+    from mlsim.report.potential_charts import write_calibration
+
+    require_absent(out, force)
+    split = read_recipe(recipe).split(labelled_chains(dataset, unfinished=True))
+    parts = {"validation": split.validation, "test": split.test, "held-out": (*split.validation, *split.test)}
+    if part not in parts:
+        raise SettingsError(f"part '{part}': {did_you_mean(part, parts)}")
+    committee = load_committee(model, calibration=None)
+    found, deviation, error = calibration(committee, parts[part])
+    write_calibration_file(found, out)
+    thresholds = (found.warn_eV_A, found.stop_eV_A)
+    write_calibration(
+        deviation,
+        error,
+        scale=found.scale,
+        rank_correlation=found.rank_correlation,
+        thresholds=thresholds,
+        path=out.with_suffix(".png"),
+    )
+    typer.echo(str(committee))
+    typer.echo(
+        f"{found.n_atoms} atoms of {found.n_frames} frames: rank correlation {found.rank_correlation:.2f}, "
+        f"error = {found.scale:.2f} x deviation, warn at {found.warn_eV_A:.3f}, stop at {found.stop_eV_A:.3f} eV/Å"
+    )
+
+
+@app.command()
 def train(
     recipe: Recipe,
     dataset: Dataset,
     round_name: Annotated[str, typer.Option("--round", help="Round of the recipe; the last when left out.")] = "",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Train one round with mace's trainer; a killed training goes on from its last checkpoint."""
+    """Train one round with mace's trainer, every member of its committee; a killed training goes on.
+
+    Writes the model with the best validation error, a record beside it (.json) and its learning curve (.png).
+    """
     import json
 
     from mlsim.atomic import atomic_write_text
-    from mlsim.errors import SettingsError
     from mlsim.potential.dataset import labelled_chains
+    from mlsim.potential.label_checks import check_split
     from mlsim.potential.recipe import read_recipe, round_model
+    from mlsim.potential.train import start_model
     from mlsim.potential.train import train as train_round
     from mlsim.progress import PlainProgress
+    from mlsim.report.potential_charts import write_learning_curve
 
     settings = read_recipe(recipe)
     chosen = settings.round(round_name)
-    start = round_model(dataset, chosen.start_from) if chosen.start_from else None
-    if start is not None and not start.exists():
-        raise SettingsError(f"round {chosen.name} starts from {start}, which is not there; train that round first")
-    split = settings.split(labelled_chains(dataset))
-    target = round_model(dataset, chosen.name)
-    progress = PlainProgress(unit="epochs", interval_s=0)
-    work = dataset / "work" / chosen.name
-    record = train_round(
-        settings, chosen.training, split, work, target, start_from=start, device=device, progress=progress
-    )
-    atomic_write_text(target.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
-    typer.echo(f"E0s: {record['E0s_eV']}")
-    typer.echo(f"wrote {target}")
+    start = start_model(dataset, chosen.start_from)
+    split = settings.split(labelled_chains(dataset, unfinished=True))
+    check_split(split, settings.elements)
+    for member in range(chosen.members):
+        target = round_model(dataset, chosen.name, member)
+        if target.exists():
+            typer.echo(f"{target}: is there already")
+            continue
+        record = train_round(
+            settings,
+            chosen.member(member),
+            split,
+            dataset / "work" / target.stem,
+            target,
+            start_from=start,
+            device=device,
+            progress=PlainProgress(unit="epochs", interval_s=0),
+        )
+        atomic_write_text(target.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
+        write_learning_curve(record["learning_curve"], target.with_suffix(".png"))
+        typer.echo(f"E0s / eV: {record['E0s_eV']}")
+        typer.echo(f"wrote {target}")
 
 
 @app.command()
@@ -140,36 +235,91 @@ def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name or file of a potential.")],
     recipe: Annotated[Path, typer.Option(help="Recipe, for the split.")],
     dataset: Annotated[Path, typer.Option(help="Dataset folder or packed file.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Model card to write, Markdown.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Model card to write, Markdown; parity plot beside it, PNG.")
+    ],
     teacher_python: Annotated[
         str, typer.Option(help="Python that has the recipe's teacher, to compare its lattice constants.")
     ] = "",
     melts: Annotated[bool, typer.Option(help="Run the four 20 ps melts of 114 atoms as well.")] = True,
+    refit_e0s: Annotated[
+        bool, typer.Option(help="First move its energy zero per element to that of the training labels.")
+    ] = False,
     force: Force = False,
+    trust: Trust = False,
 ) -> None:
-    """Write the model card: errors by class on held-out chains, lattice constants, short range, its own melts."""
+    """Write the model card: errors on held-out chains, lattice constants, short range, its own melts."""
     from mlsim.atomic import atomic_write_text
     from mlsim.potential import describe, load
     from mlsim.potential.dataset import labelled_chains
-    from mlsim.potential.evaluate import class_errors, lattice_constants, shortest_repulsion
+    from mlsim.potential.evaluate import (
+        class_of,
+        composition_of,
+        energy_shifts,
+        errors_by,
+        lattice_constants,
+        predictions,
+        shortest_repulsion,
+    )
     from mlsim.potential.label import teacher_lattice_constants
+    from mlsim.potential.label_checks import check_split
     from mlsim.potential.recipe import read_recipe
     from mlsim.potential.release import model_card
     from mlsim.progress import PlainProgress
 
     require_absent(out, force)
-    settings, found, calculator = read_recipe(recipe), describe(model), load(model)
-    split = settings.split(labelled_chains(dataset))
-    say = PlainProgress()
-    errors = {part: class_errors(calculator, getattr(split, part), say) for part in ("validation", "test")}
+    settings, found, calculator = read_recipe(recipe), describe(model, trust=trust), load(model)
+    split = settings.split(labelled_chains(dataset, unfinished=True))
+    check_split(split, found.elements)
+    say = PlainProgress(unit="frames")
+    shifts = energy_shifts(calculator, split.train) if refit_e0s else {}
+    judged = {
+        part: predictions(calculator, getattr(split, part), say, energy_shifts_eV=shifts)
+        for part in ("validation", "test")
+    }
+    errors = {
+        f"{part} frames by {what}": errors_by(judged[part], key)
+        for part in judged
+        for what, key in (("class", class_of), ("composition", composition_of))
+    }
     teacher = teacher_lattice_constants(settings.teacher, teacher_python) if teacher_python else {}
     lattice = {name: (own, teacher.get(name)) for name, own in lattice_constants(calculator).items()}
     repulsion = shortest_repulsion(calculator, settings.elements)
     runs = _melts(calculator) if melts else []
     command = shlex.join(["mlsim", *sys.argv[1:]])
     title = f"{found.name} ({found.sha256[:12]})"
+    _write_parity(judged["test"], out.with_suffix(".png"))
     atomic_write_text(out, model_card(title, command, errors, lattice, repulsion, runs))
     typer.echo(f"wrote {out}")
+
+
+def _write_parity(judged: Sequence[Prediction], path: Path) -> None:
+    """Draw energy per atom (each composition about its mean), force components and stress of the test frames."""
+    import numpy as np
+
+    from mlsim.potential.evaluate import composition_of
+    from mlsim.report.potential_charts import write_parity
+    from mlsim.units import GPA_PER_EV_A3
+
+    points: dict[str, Any] = {
+        "energy about the mean / meV per atom": {},
+        "forces / eV Å$^{-1}$": {},
+        "stress / GPa": {},
+    }
+    for name in sorted({composition_of(p.frame) for p in judged}):
+        some = [p for p in judged if composition_of(p.frame) == name]
+        energies = 1e3 * np.array(
+            [(p.frame.get_potential_energy() / len(p.frame), p.energy / len(p.frame)) for p in some]
+        )
+        energies -= energies[:, 0].mean()
+        labelled = [np.concatenate([p.frame.get_forces().ravel() for p in some])]
+        labelled.append(GPA_PER_EV_A3 * np.concatenate([p.frame.get_stress() for p in some]))
+        predicted = [np.concatenate([p.forces.ravel() for p in some])]
+        predicted.append(GPA_PER_EV_A3 * np.concatenate([p.stress for p in some]))
+        values = [(energies[:, 0], energies[:, 1]), *zip(labelled, predicted, strict=True)]
+        for classes, pair in zip(points.values(), values, strict=True):
+            classes[name] = pair
+    write_parity(points, path)
 
 
 def _melts(calculator: object) -> list[MeltCheck]:
@@ -189,11 +339,14 @@ def compile_(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A MACE model file.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Compiled file to write (.npz).")],
     force: Force = False,
+    trust: Trust = False,
 ) -> None:
     """Compile a MACE model with scalar features, so that it runs without torch; says why another does not fit."""
+    from mlsim.potential import describe
     from mlsim.potential.engine import compile_model
 
     require_absent(out, force)
+    describe(model, trust=trust)
     report = compile_model(model, out, overwrite=force)
     typer.echo(f"{report.path}: {report.description}")
     typer.echo(

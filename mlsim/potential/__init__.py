@@ -6,10 +6,13 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "Committee": "committee",
     "PotentialInfo": "library",
+    "calibration": "committee",
     "describe": "library",
     "label_dataset": "label",
     "load": "library",
+    "load_committee": "committee",
     "read_recipe": "recipe",
     "sample_chains": "recipe",
     "shipped_potentials": "library",

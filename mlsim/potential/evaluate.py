@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
@@ -14,6 +15,7 @@ from ase.filters import FrechetCellFilter
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
 from ase.optimize import FIRE
+from numpy.typing import NDArray
 
 from mlsim.composition import Composition
 from mlsim.errors import NotConverged
@@ -26,17 +28,22 @@ from mlsim.units import GPA_PER_EV_A3
 __all__ = [
     "ClassError",
     "MeltCheck",
+    "Prediction",
     "class_errors",
     "class_of",
+    "composition_of",
+    "energy_shifts",
+    "errors_by",
     "lattice_constants",
     "melt_check",
+    "predictions",
     "shortest_repulsion",
 ]
 
 
 @dataclass(frozen=True)
 class ClassError:
-    """Root-mean-square errors of a potential on the frames of one class.
+    """Root-mean-square and mean absolute errors of a potential on the frames of one class.
 
     Attributes
     ----------
@@ -52,6 +59,8 @@ class ClassError:
         Root mean square of the teacher's force components, eV/Å: the scale of the error.
     stress_GPa
         Per component, GPa.
+    energy_mae_meV, forces_mae_eV_A, stress_mae_GPa
+        The same as mean absolute errors.
     """
 
     name: str
@@ -61,6 +70,9 @@ class ClassError:
     forces_eV_A: float
     forces_of_teacher_eV_A: float
     stress_GPa: float
+    energy_mae_meV: float
+    forces_mae_eV_A: float
+    stress_mae_GPa: float
 
 
 @dataclass(frozen=True)
@@ -104,19 +116,95 @@ def class_of(frame: Atoms) -> str:
     return f"{heat} melt, {'large' if len(frame) > 60 else 'small'} cell"
 
 
-def class_errors(calculator: Any, frames: Sequence[Atoms], progress: Progress | None = None) -> list[ClassError]:
-    """Return the errors of `calculator` on labelled frames, by class, sorted by name."""
+@dataclass(frozen=True)
+class Prediction:
+    """What a potential says about a labelled frame: energy eV, forces eV/Å, stress eV/Å3 in Voigt order."""
+
+    frame: Atoms
+    energy: float
+    forces: NDArray[np.float64]
+    stress: NDArray[np.float64]
+
+
+def composition_of(frame: Atoms) -> str:
+    """Return the composition of a frame as a class: its formula per Zr, or in lowest terms where there is none.
+
+    Examples
+    --------
+    >>> composition_of(Atoms("Li6Zr2Cl8O3")), composition_of(Atoms("Li4O2"))
+    ('Li3ZrCl4O1.5', 'Li2O')
+    """
+    counts = Counter(frame.get_chemical_symbols())
+    if "Zr" not in counts:
+        return str(frame.get_chemical_formula(mode="metal", empirical=True))
+    order = sorted(counts, key=lambda e: (["Li", "Zr", "Cl", "O"].index(e) if e in ("Li", "Zr", "Cl", "O") else 9, e))
+    return "".join(e if counts[e] == counts["Zr"] else f"{e}{counts[e] / counts['Zr']:g}" for e in order)
+
+
+def predictions(
+    calculator: Any,
+    frames: Sequence[Atoms],
+    progress: Progress | None = None,
+    *,
+    energy_shifts_eV: Mapping[str, float] | None = None,
+) -> list[Prediction]:
+    """Return what `calculator` says about labelled frames.
+
+    Parameters
+    ----------
+    calculator, frames
+        What is judged, and on what.
+    energy_shifts_eV
+        Added per atom of each element: moves a potential to the energy zero of the labels, see `energy_shifts`.
+    """
     say = progress or SilentProgress()
-    rows: dict[str, list[tuple[int, float, float, float, float]]] = {}
+    shifts = energy_shifts_eV or {}
+    found = []
     for done, frame in enumerate(frames, 1):
         atoms = Atoms(frame.symbols, positions=frame.positions, cell=frame.cell[:], pbc=True)
         atoms.calc = calculator
-        force_error = atoms.get_forces() - frame.get_forces()
-        energy_error = (atoms.get_potential_energy() - frame.get_potential_energy()) / len(atoms)
-        stress_error = atoms.get_stress() - frame.get_stress()
-        squares = ((force_error**2).sum(), (frame.get_forces() ** 2).sum(), (stress_error**2).mean())
-        rows.setdefault(class_of(frame), []).append((len(atoms), energy_error**2, *map(float, squares)))
+        energy = atoms.get_potential_energy() + sum(shifts.get(symbol, 0.0) for symbol in atoms.get_chemical_symbols())
+        found.append(Prediction(frame, energy, atoms.get_forces(), atoms.get_stress()))
         say("evaluate", done, len(frames))
+    return found
+
+
+def energy_shifts(calculator: Any, frames: Sequence[Atoms]) -> dict[str, float]:
+    """Return, for each element, what least squares adds per atom to bring energies to those of the labels, eV.
+
+    A potential made with another code has another energy zero per element; only what is left after this shift is an
+    error. With fewer independent compositions than elements the smallest shift is taken. Fit it on training frames.
+    """
+    elements = sorted({symbol for frame in frames for symbol in frame.get_chemical_symbols()})
+    counts = np.array([[f.get_chemical_symbols().count(e) for e in elements] for f in frames], dtype=float)
+    missing = np.array([p.frame.get_potential_energy() - p.energy for p in predictions(calculator, frames)])
+    size = counts.sum(axis=1)
+    fitted = np.linalg.lstsq(counts / size[:, None], missing / size, rcond=None)[0]
+    return dict(zip(elements, map(float, fitted), strict=True))
+
+
+def class_errors(
+    calculator: Any,
+    frames: Sequence[Atoms],
+    progress: Progress | None = None,
+    *,
+    key: Callable[[Atoms], str] = class_of,
+    energy_shifts_eV: Mapping[str, float] | None = None,
+) -> list[ClassError]:
+    """Return the errors of `calculator` on labelled frames by class (`class_of`, `composition_of`), sorted by name."""
+    return errors_by(predictions(calculator, frames, progress, energy_shifts_eV=energy_shifts_eV), key)
+
+
+def errors_by(found: Sequence[Prediction], key: Callable[[Atoms], str]) -> list[ClassError]:
+    """Return the errors of predictions by class, sorted by name."""
+    rows: dict[str, list[tuple[float, ...]]] = {}
+    for one in found:
+        labels, n = one.frame, len(one.frame)
+        energy_error = (one.energy - labels.get_potential_energy()) / n
+        force_error, stress_error = one.forces - labels.get_forces(), one.stress - labels.get_stress()
+        squares = ((force_error**2).sum(), (labels.get_forces() ** 2).sum(), (stress_error**2).mean())
+        absolute = (np.abs(force_error).sum(), np.abs(stress_error).mean())
+        rows.setdefault(key(labels), []).append((n, energy_error, *map(float, (*squares, *absolute))))
     return [_class_error(name, np.array(values)) for name, values in sorted(rows.items())]
 
 
@@ -126,10 +214,13 @@ def _class_error(name: str, values: Any) -> ClassError:
         name=name,
         n_frames=len(values),
         n_atoms=int(atoms),
-        energy_meV=1e3 * float(np.sqrt(values[:, 1].mean())),
+        energy_meV=1e3 * float(np.sqrt((values[:, 1] ** 2).mean())),
         forces_eV_A=float(np.sqrt(values[:, 2].sum() / (3 * atoms))),
         forces_of_teacher_eV_A=float(np.sqrt(values[:, 3].sum() / (3 * atoms))),
         stress_GPa=GPA_PER_EV_A3 * float(np.sqrt(values[:, 4].mean())),
+        energy_mae_meV=1e3 * float(np.abs(values[:, 1]).mean()),
+        forces_mae_eV_A=float(values[:, 5].sum() / (3 * atoms)),
+        stress_mae_GPa=GPA_PER_EV_A3 * float(values[:, 6].mean()),
     )
 
 

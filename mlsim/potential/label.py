@@ -18,7 +18,7 @@ from ase.io import read, write
 
 from mlsim.errors import DataError, SettingsError
 from mlsim.potential.crystals import CUBIC_CRYSTALS, crystal_cell
-from mlsim.potential.library import cache_folder
+from mlsim.potential.trust import cache_folder
 from mlsim.progress import Progress, SilentProgress
 
 __all__ = ["label_dataset", "teacher_lattice_constants"]
@@ -29,7 +29,13 @@ _FRAME_LINE = re.compile(r"^(?P<chain>\S+)\.extxyz: (?P<done>\d+)/(?P<total>\d+)
 
 
 def label_dataset(
-    folder: Path, calculator: str, *, python: str = "", jobs: int = 1, progress: Progress | None = None
+    folder: Path,
+    calculator: str,
+    *,
+    python: str = "",
+    jobs: int = 1,
+    chains: str = "*",
+    progress: Progress | None = None,
 ) -> int:
     """Label every chain of `folder/frames` that `folder/labelled` does not hold; return how many chains were labelled.
 
@@ -44,6 +50,8 @@ def label_dataset(
         Interpreter of the environment that has the teacher; this one when empty.
     jobs
         Worker processes of one thread each.
+    chains
+        Shell-style pattern: only chains whose name fits.
 
     Raises
     ------
@@ -52,9 +60,9 @@ def label_dataset(
     """
     if calculator == "gpaw":
         calculator = f"gpaw:{cache_folder() / 'paw'}"
-    sources = sorted((folder / "frames").glob("*.extxyz"))
+    sources = sorted((folder / "frames").glob(f"{chains}.extxyz"))
     if not sources:
-        raise DataError(f"{folder}/frames: no frames; run 'mlsim potential sample' first")
+        raise DataError(f"{folder}/frames: no frames of chains '{chains}'; run 'mlsim potential sample' first")
     target = folder / "labelled"
     target.mkdir(exist_ok=True)
     missing = [path for path in sources if not (target / path.name).exists()]

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from ase.data import chemical_symbols
 
 from mlsim.errors import DataError, SettingsError, did_you_mean
+from mlsim.potential.trust import cache_folder, remember_trusted, require_trusted
 from mlsim.shipped import shipped_folder
 
 __all__ = ["PotentialInfo", "describe", "file_sha256", "load", "shipped_potentials"]
@@ -72,13 +73,20 @@ def shipped_potentials() -> list[str]:
     return sorted(path.parent.name for path in shipped_folder("potentials").glob("*/potential.json"))
 
 
-def describe(name_or_path: str | Path) -> PotentialInfo:
+def describe(name_or_path: str | Path, *, trust: bool = False) -> PotentialInfo:
     """Return what a potential is; a shipped one is described without loading torch.
+
+    Parameters
+    ----------
+    name_or_path
+        Name of a shipped potential, a MACE model file, or a file made by ``mlsim potential compile``.
+    trust
+        Load a model file of any origin, and remember its sha256; see `mlsim.potential.trust`.
 
     Raises
     ------
     SettingsError
-        If there is no potential of that name and no such file.
+        If there is no potential of that name and no such file, or the file is not trusted.
     DataError
         If the file is no MACE model, or a shipped file does not match its recorded sha256.
     """
@@ -91,7 +99,7 @@ def describe(name_or_path: str | Path) -> PotentialInfo:
         raise SettingsError(
             f"potential '{name_or_path}': no such file or name; {did_you_mean(str(name_or_path), names)}"
         )
-    return _described_by_file(path)
+    return _described_by_file(path, trust)
 
 
 def load(
@@ -101,6 +109,7 @@ def load(
     dtype: Literal["float32", "float64"] = "float32",
     engine: Engine = "auto",
     threads: int = 1,
+    trust: bool = False,
 ) -> Any:
     """Return an ASE calculator: the compiled engine where it is exact for the model, MACE's own otherwise.
 
@@ -116,13 +125,16 @@ def load(
         ``auto``, or one by name: ``compiled`` or ``mace``.
     threads
         Threads of the compiled engine.
+    trust
+        Load a model file of any origin, although that can run code that is in it; see `mlsim.potential.trust`.
 
     Raises
     ------
     SettingsError
-        If the potential does not exist, or the compiled engine is asked for and the model has no compiled form.
+        If the potential does not exist, its file is not trusted, or the compiled engine is asked for and the model has
+        no compiled form.
     """
-    info = describe(name_or_path)
+    info = describe(name_or_path, trust=trust)
     wants_cpu = device in (None, "cpu")
     compiled = info.compiled
     if engine != "mace" and wants_cpu and compiled is None:
@@ -134,12 +146,6 @@ def load(
     if engine == "compiled":
         raise SettingsError(f"potential '{info.name}': the compiled engine runs on the CPU, got device {device}")
     return _mace_calculator(info, device, dtype)
-
-
-def cache_folder() -> Path:
-    """Return the folder for compiled models of the user's own: $MLSIM_CACHE, or mlsim in the user's cache folder."""
-    base = os.environ.get("MLSIM_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mlsim"
-    return Path(base)
 
 
 def file_sha256(path: Path) -> str:
@@ -159,7 +165,7 @@ def _described_by_card(folder: Path) -> PotentialInfo:
     )
 
 
-def _described_by_file(path: Path) -> PotentialInfo:
+def _described_by_file(path: Path, trust: bool) -> PotentialInfo:
     if path.suffix == ".npz":
         from mlsim.potential.engine import read_merged
 
@@ -167,9 +173,14 @@ def _described_by_file(path: Path) -> PotentialInfo:
         elements = tuple(chemical_symbols[z] for z in merged.numbers)
         sha256 = str(merged.provenance["source_sha256"])
         return PotentialInfo(path.name, path, path, sha256, elements, merged.cutoff_A, "compiled MACE model")
+    found = file_sha256(path)
+    if not trust:
+        require_trusted(path, found)
     model = _torch_model(path)
+    if trust:
+        remember_trusted(found, path)
     elements = tuple(chemical_symbols[int(z)] for z in model.atomic_numbers)
-    return PotentialInfo(path.name, path, None, file_sha256(path), elements, float(model.r_max), "MACE model file")
+    return PotentialInfo(path.name, path, None, found, elements, float(model.r_max), "MACE model file")
 
 
 def _compiled_in_cache(info: PotentialInfo, *, required: bool) -> Path | None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from ase import Atoms
@@ -24,7 +24,10 @@ __all__ = ["Recipe", "Round", "TrainingSettings", "read_recipe", "round_model", 
 
 
 class TrainingSettings(BaseModel):
-    """What `mace_run_train` is told; the architecture is that of a compact MACE with scalar hidden features."""
+    """What `mace_run_train` is told; the architecture is that of a compact MACE with scalar hidden features.
+
+    A round that starts from a model keeps the architecture of that model.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,6 +49,18 @@ class TrainingSettings(BaseModel):
         description="Weight of the forces of core frames, relative to others; below 1, their energy and stress count 0",
     )
     ema_decay: float = 0.99
+    finetuning: Literal["naive", "multihead"] = Field(
+        default="naive",
+        description="With start_from: go on with all weights, or train a second head beside replay data",
+    )
+    e0s: Literal["keep", "least squares"] | dict[str, float] = Field(
+        default="keep",
+        description="With start_from: its E0s, or those moved by a least-squares fit to what it misses on the training "
+        "frames; from scratch always least squares. Or the energies of isolated atoms in eV, by element",
+    )
+    replay: str = Field(default="", description="Packed labels for the replay head: a file, or a folder name in data/")
+    replay_frames: int = Field(default=200, description="How many of its frames are drawn, evenly over the chains")
+    bootstrap: bool = Field(default=False, description="Draw training chains with replacement: a member of a committee")
     seed: int = 1
     dtype: str = "float32"
 
@@ -56,8 +71,16 @@ class Round(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    start_from: str = Field(default="", description="Name of an earlier round; from scratch when empty")
+    start_from: str = Field(
+        default="",
+        description="An earlier round, a potential, a MACE model file, or a foundation model; from scratch when empty",
+    )
     training: TrainingSettings = TrainingSettings()
+    members: int = Field(default=1, ge=1, description="Models of a committee; all but the first bootstrap their chains")
+
+    def member(self, index: int) -> TrainingSettings:
+        """Return the training of member 0, 1, ...: other seeds, and bootstrapped chains for all but the first."""
+        return self.training.model_copy(update={"seed": self.training.seed + index, "bootstrap": index > 0})
 
 
 class Recipe(BaseModel):
@@ -96,9 +119,9 @@ class Recipe(BaseModel):
         )
 
 
-def round_model(folder: Path, name: str) -> Path:
-    """Return where the model of a round lies in a dataset folder."""
-    return folder / "models" / f"{name}.model"
+def round_model(folder: Path, name: str, member: int = 0) -> Path:
+    """Return where the model of a round lies in a dataset folder; committee members are numbered from 0."""
+    return folder / "models" / (f"{name}-{member}.model" if member else f"{name}.model")
 
 
 def read_recipe(path: Path) -> Recipe:

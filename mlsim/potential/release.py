@@ -112,14 +112,17 @@ def model_card(
     lines = [f"# {title}", "", "Made by", "", f"    {command}", ""]
     for part, rows in errors.items():
         lines += [
-            f"## Errors on {part} frames, whole chains held out",
+            f"## Errors on {part}, whole chains held out",
             "",
-            "| class | frames | atoms | energy RMSE meV/atom | force RMSE eV/Å | rms force eV/Å | stress RMSE GPa |",
+            "RMSE / MAE.",
+            "",
+            "| class | frames | atoms | energy meV/atom | force eV/Å | rms force eV/Å | stress GPa |",
             "|---|---|---|---|---|---|---|",
         ]
         lines += [
-            f"| {r.name} | {r.n_frames} | {r.n_atoms} | {r.energy_meV:.1f} | {r.forces_eV_A:.3f} "
-            f"| {r.forces_of_teacher_eV_A:.2f} | {r.stress_GPa:.2f} |"
+            f"| {r.name} | {r.n_frames} | {r.n_atoms} | {r.energy_meV:.1f} / {r.energy_mae_meV:.1f} "
+            f"| {r.forces_eV_A:.3f} / {r.forces_mae_eV_A:.3f} | {r.forces_of_teacher_eV_A:.2f} "
+            f"| {r.stress_GPa:.2f} / {r.stress_mae_GPa:.2f} |"
             for r in rows
         ]
         lines.append("")

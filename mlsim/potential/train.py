@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
+import warnings
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers
 from ase.io import write
 
 from mlsim.atomic import atomic_path, atomic_write_text
-from mlsim.errors import DataError, NotConverged
+from mlsim.errors import DataError, NotConverged, SettingsError
 from mlsim.geometry import neighbour_pairs
-from mlsim.potential.dataset import Split, dataset_sha256
-from mlsim.potential.recipe import Recipe, TrainingSettings
+from mlsim.potential.dataset import Split, by_chain, dataset_sha256, labelled_chains
+from mlsim.potential.library import describe, file_sha256, shipped_potentials
+from mlsim.potential.recipe import Recipe, TrainingSettings, round_model
+from mlsim.potential.trainer import foundation_name, run_trainer, trainer_command
+from mlsim.potential.trust import remember_trusted
 from mlsim.progress import Progress, SilentProgress
+from mlsim.shipped import shipped_folder
 
-__all__ = ["atomic_reference_energies", "mean_neighbour_number", "train"]
-
-_EPOCH_LINE = re.compile(r"Epoch (\d+):.*loss=\s*([0-9.eE+-]+)")
+__all__ = ["atomic_reference_energies", "bootstrapped", "mean_neighbour_number", "start_model", "train"]
 
 
 def train(
@@ -34,7 +33,7 @@ def train(
     work: Path,
     output: Path,
     *,
-    start_from: Path | None = None,
+    start_from: Path | str | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> dict[str, object]:
@@ -45,51 +44,115 @@ def train(
     recipe
         Elements of the potential.
     settings
-        Architecture and how long to train; `recipe.round(name).training`.
+        Architecture and how long to train; `recipe.round(name).member(k)`.
     split
-        Frames with labels, split by chain.
+        Frames with labels, split by chain; see `mlsim.potential.label_checks` for what is checked before.
     work
         Folder of the trainer: checkpoints and logs. A killed training goes on from its last checkpoint there.
     output
         Model file to write.
     start_from
-        An earlier model whose weights, E0s, scale and neighbour number are kept (naive fine-tuning).
+        A model file whose weights, scale and neighbour number are kept, or the name of a foundation model that mace
+        loads itself; its E0s are kept or moved as `settings.e0s` says.
     device
         ``cpu`` or ``cuda``.
 
     Returns
     -------
     dict
-        What was done: settings, E0s in eV, neighbour number, numbers of frames and atoms, dataset hash.
+        What was done: settings, E0s in eV, neighbour number, numbers of frames and atoms, dataset hash, and the
+        validation errors epoch by epoch (`learning_curve`: epoch, loss, meV/atom, meV/Å).
 
     Raises
     ------
     NotConverged
-        If the trainer fails; the last line of its log is quoted and its checkpoints stay.
+        If the trainer fails or drops the replay head; the last line of its log is quoted and its checkpoints stay.
     """
     work.mkdir(parents=True, exist_ok=True)
-    energies = atomic_reference_energies(split.train, recipe.elements)
-    neighbours = mean_neighbour_number(split.train, settings.cutoff_A)
-    for name, frames in (("train", split.train), ("validation", split.validation)):
+    members = bootstrapped(split.train, settings.seed) if settings.bootstrap else list(split.train)
+    energies = settings.e0s if isinstance(settings.e0s, dict) else atomic_reference_energies(members, recipe.elements)
+    neighbours = mean_neighbour_number(members, settings.cutoff_A)
+    for name, frames in (("train", members), ("validation", split.validation), *_replay(settings)):
         _write_for_mace(work / f"{name}.extxyz", frames, settings.core_forces_weight)
+    start = start_from.name if isinstance(start_from, Path) else start_from
     record: dict[str, object] = {
         "settings": settings.model_dump(mode="json"),
-        "start_from": start_from.name if start_from else None,
-        "E0s_eV": "those of start_from" if start_from else energies,
+        "start_from": start,
         "mean_neighbour_number": neighbours,
-        "frames": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
-        "atoms": {"train": sum(map(len, split.train)), "validation": sum(map(len, split.validation))},
+        "frames": {"train": len(members), "validation": len(split.validation), "test": len(split.test)},
+        "atoms": {"train": sum(map(len, members)), "validation": sum(map(len, split.validation))},
         "dataset_sha256": dataset_sha256((*split.train, *split.validation, *split.test)),
     }
-    command = _trainer_command(settings, work, energies, neighbours, start_from, device)
+    command = trainer_command(settings, work, energies, neighbours, start_from, device)
     _refuse_other_run(work, {"command": command, "dataset_sha256": record["dataset_sha256"]})
-    _run_trainer(command, work, settings.epochs, progress or SilentProgress())
+    log = run_trainer(command, work, settings, progress or SilentProgress())
     model = work / "model.model"
     if not model.exists():
         raise NotConverged(f"train: the trainer left no {model}; see {work}/train.log")
+    output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(output) as temporary:
-        temporary.write_bytes(model.read_bytes())
+        if settings.finetuning == "multihead":
+            _write_own_head(model, temporary)
+        else:
+            temporary.write_bytes(model.read_bytes())
+    remember_trusted(file_sha256(output), output)
+    record["E0s_eV"] = log.E0s_eV
+    record["learning_curve"] = [list(astuple(epoch)) for epoch in log.epochs]
     return record
+
+
+def start_model(dataset: Path, name: str) -> Path | str | None:
+    """Return what a round starts from: model of an earlier round, of a potential, a file, or a foundation's name."""
+    if not name:
+        return None
+    earlier = round_model(dataset, name)
+    if earlier.exists():
+        return earlier
+    if name in shipped_potentials() or Path(name).is_file():
+        return describe(name).path
+    return foundation_name(name)
+
+
+def bootstrapped(frames: Sequence[Atoms], seed: int) -> list[Atoms]:
+    """Return the frames of as many chains as there are, drawn with replacement: what one committee member learns from.
+
+    Members that see different data disagree where the data do not decide, which different seeds alone do not ensure
+    when all start from the same weights (L. Breiman, Machine Learning 24, 123 (1996), doi:10.1007/BF00058655).
+    """
+    chains = by_chain(frames)
+    drawn = np.random.default_rng([seed, len(chains)]).choice(len(chains), len(chains))
+    listed = list(chains.values())
+    return [frame for k in drawn for frame in listed[k]]
+
+
+def _replay(settings: TrainingSettings) -> list[tuple[str, list[Atoms]]]:
+    """Frames of the replay head, every n-th of the chains in turn, and a fifth of them for its validation."""
+    if settings.finetuning != "multihead":
+        return []
+    if not settings.replay:
+        raise SettingsError(
+            "train: finetuning multihead needs replay data; give training.replay, such as lzoc-base-labels"
+        )
+    path = Path(settings.replay)
+    if not path.exists():
+        path = shipped_folder("data") / settings.replay / "labels.extxyz.xz"
+    if not path.exists():
+        raise SettingsError(f"train: no replay data '{settings.replay}', neither a file nor a folder of data/")
+    frames = [frame for members in labelled_chains(path).values() for frame in members]
+    drawn = frames[:: max(1, len(frames) // settings.replay_frames)]
+    return [("replay", [f for k, f in enumerate(drawn) if k % 5]), ("replay-validation", drawn[::5])]
+
+
+def _write_own_head(model: Path, output: Path) -> None:
+    """Write the model without its replay head: the form that every MACE calculator and our engine take."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch and e3nn warn about each other's internals on import and on loading
+        import mace  # noqa: F401  before e3nn, or e3nn's own import order breaks
+        import torch
+        from mace.tools.scripts_utils import remove_pt_head
+
+        both = torch.load(model, map_location="cpu", weights_only=False)
+        torch.save(remove_pt_head(both), output)
 
 
 def atomic_reference_energies(frames: Sequence[Atoms], elements: Sequence[str]) -> dict[str, float]:
@@ -142,60 +205,6 @@ def _write_for_mace(path: Path, frames: Sequence[Atoms], core_forces_weight: flo
         write(temporary, renamed, format="extxyz")
 
 
-def _trainer_command(
-    settings: TrainingSettings,
-    work: Path,
-    energies: dict[str, float],
-    neighbours: float,
-    start_from: Path | None,
-    device: str,
-) -> list[str]:
-    decay = (settings.final_learning_rate / settings.learning_rate) ** (1.0 / settings.epochs)
-    options: dict[str, object] = {
-        "name": "model",
-        "work_dir": work,
-        "train_file": work / "train.extxyz",
-        "valid_file": work / "validation.extxyz",
-        "energy_key": "REF_energy",
-        "forces_key": "REF_forces",
-        "stress_key": "REF_stress",
-        "model": "ScaleShiftMACE",
-        "r_max": settings.cutoff_A,
-        "num_interactions": settings.layers,
-        "hidden_irreps": f"{settings.channels}x0e",
-        "max_ell": settings.l_max,
-        "correlation": settings.correlation,
-        "radial_MLP": list(settings.radial_mlp),
-        "scaling": "rms_forces_scaling",
-        "loss": "universal",
-        "energy_weight": settings.energy_weight,
-        "forces_weight": settings.forces_weight,
-        "stress_weight": settings.stress_weight,
-        "batch_size": settings.batch_size,
-        "valid_batch_size": 2 * settings.batch_size,
-        "lr": settings.learning_rate,
-        "scheduler": "ExponentialLR",
-        "lr_scheduler_gamma": decay,
-        "ema_decay": settings.ema_decay,
-        "max_num_epochs": settings.epochs,
-        "default_dtype": settings.dtype,
-        "device": device,
-        "seed": settings.seed,
-        "error_table": "PerAtomRMSE",
-        "plot": False,
-        "eval_interval": 1,
-    }
-    if start_from is None:
-        options["E0s"] = str({atomic_numbers[e]: value for e, value in energies.items()})
-        # mace recomputes this number when it resumes; pinned, a resumed run trains the same model
-        options.update(avg_num_neighbors=neighbours, compute_avg_num_neighbors=False)
-    else:
-        options.update(foundation_model=start_from, multiheads_finetuning=False, E0s="foundation")
-    flags = ["--pair_repulsion", "--ema", "--restart_latest", "--save_cpu"]
-    listed = [f"--{key}={value}" for key, value in options.items()]
-    return [sys.executable, "-m", "mace.cli.run_train", *listed, *flags]
-
-
 def _refuse_other_run(work: Path, run: dict[str, object]) -> None:
     """Checkpoints of other settings or data must not be continued by mistake."""
     path = work / "run.json"
@@ -203,26 +212,3 @@ def _refuse_other_run(work: Path, run: dict[str, object]) -> None:
     if path.exists() and path.read_text() != text and any((work / "checkpoints").glob("*.pt")):
         raise DataError(f"{work}: holds checkpoints of a training with other settings or data; choose another folder")
     atomic_write_text(path, text)
-
-
-def _run_trainer(command: list[str], work: Path, epochs: int, progress: Progress) -> None:
-    environment = dict(os.environ, PYTHONWARNINGS="ignore", CUEQ_DISABLE="1")
-    last = "no output"
-    with (
-        (work / "train.log").open("a") as log,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=work
-        ) as trainer,
-    ):
-        try:
-            for line in trainer.stdout or ():
-                log.write(line)
-                log.flush()
-                last = line.strip() or last
-                if found := _EPOCH_LINE.search(line):
-                    progress(f"train (validation loss {float(found[2]):.4g})", int(found[1]) + 1, epochs)
-        except BaseException:
-            trainer.terminate()
-            raise
-    if trainer.returncode != 0:
-        raise NotConverged(f"train: the trainer ended with code {trainer.returncode}: {last}; see {work}/train.log")

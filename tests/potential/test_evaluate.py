@@ -65,7 +65,7 @@ def test_the_card_shows_the_command_and_every_number_beside_the_teachers() -> No
         "p", "mlsim potential evaluate p", {"test": rows}, {"LiCl": (5.1, 5.0)}, {("Cl", "Li"): 3.2}, melts
     )
     assert "    mlsim potential evaluate p\n" in card
-    assert "| crystal | 1 | 2 | 300.0 | 0.300 |" in card
+    assert "| crystal | 1 | 2 | 300.0 / 300.0 | 0.300 / 0.300 |" in card
     assert "| LiCl | 5.100 | 5.000 | +2.00 % |" in card
     assert "| Cl–Li | 3.20 |" in card
     assert "| LiCl 1500 K | 20 | 1 | 1490 | 0.71 | yes |" in card

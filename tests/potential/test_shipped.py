@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -124,7 +126,38 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "glass.model"
     path.write_text("Li3ZrCl4O1.5")
     with pytest.raises(DataError, match=r"glass.model: is no MACE model that this mace can read"):
+        load(path, trust=True)
+
+
+def test_a_model_file_of_unknown_origin_is_never_unpickled_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLSIM_CACHE", str(tmp_path / "cache"))
+    ran = tmp_path / "ran"
+
+    class Payload:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (os.mkdir, (str(ran),))
+
+    path = tmp_path / "evil.model"
+    path.write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(
+        SettingsError, match=r"a MACE model file is a pickle, .* mlsim potential info .*evil.model --trust"
+    ):
         load(path)
+    assert not ran.exists()
+
+
+def test_a_model_file_is_trusted_once_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLSIM_CACHE", str(tmp_path / "cache"))
+    own = tmp_path / "own.model"
+    shutil.copyfile(describe("lzoc-base").path, own)
+    with own.open("ab") as stream:
+        stream.write(b" ")  # another sha256, the same model: what follows the archive is not read
+    with pytest.raises(SettingsError, match="is not on the list of trusted model files"):
+        describe(own)
+    assert describe(own, trust=True).elements == ("Li", "O", "Cl", "Zr")
+    assert describe(own).cutoff_A == 5.0
 
 
 def test_a_model_file_of_the_users_own_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,215 @@
+"""A committee of models: one drives the atoms, the others say every k steps how far they disagree with it.
+
+Members that learnt from different draws of the same data agree where the data decide and part where they do not
+(H. S. Seung, M. Opper, H. Sompolinsky, COLT 1992, doi:10.1145/130385.130417). Their deviation is no error bar as it
+stands; `calibration` sets it against true errors on held-out frames and takes the thresholds from there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from mlsim.atomic import atomic_write_text
+from mlsim.errors import DataError, SettingsError
+
+__all__ = ["Calibration", "Committee", "calibration", "load_committee", "read_calibration", "write_calibration_file"]
+
+Floats = NDArray[np.float64]
+LARGEST_EXTRA_COST = 0.25
+FALSE_ALARMS = 0.05
+
+
+class Committee(Calculator):  # type: ignore[misc]
+    """ASE calculator of one leading model, with the deviation over a committee every `deviation_interval` calls.
+
+    Energy, forces and stress are always those of the leader, so that a run does not depend on when the others were
+    asked, and resumes bit by bit. What a run finds here:
+
+    - ``results["forces_std"]``, eV/Å, shape (atom, 3): standard deviation of each force component over all members. It
+      is there only after a call that asked all members: the first, and every `deviation_interval`-th after it.
+    - ``deviation_interval``: k. The others cost (members - 1) / k of the leader; the default k keeps that within 25 %.
+    - ``forces_std(atoms)``: the same deviation on demand, for runs that count steps themselves.
+    - ``calibration``: thresholds `warn_eV_A` and `stop_eV_A` for the largest atomic deviation, or None.
+
+    The number that is compared with the thresholds is the largest over atoms of the norm of `forces_std` over xyz,
+    `Committee.largest(forces_std)`.
+
+    Parameters
+    ----------
+    leader
+        Calculator that drives the atoms.
+    others
+        The other members; members of one compiled engine may come as one calculator (its `models` are counted).
+    deviation_interval
+        How many calls between two deviations; by default the smallest that keeps the extra cost within 25 %.
+    calibration
+        Thresholds, see `calibration`.
+    """
+
+    implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  ASE's name
+
+    def __init__(
+        self,
+        leader: Any,
+        others: Sequence[Any],
+        *,
+        deviation_interval: int | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        super().__init__()
+        self.sizes = [len(getattr(member, "models", (member,))) for member in others]
+        self.n_members = 1 + sum(self.sizes)
+        if self.n_members < 2:
+            raise SettingsError(f"committee of {self.n_members} model, expected at least 2, better 4")
+        if deviation_interval is not None and deviation_interval < 1:
+            raise SettingsError(f"deviation_interval = {deviation_interval}, expected at least 1")
+        self.leader, self.others, self.calibration = leader, list(others), calibration
+        self.deviation_interval = deviation_interval or math.ceil((self.n_members - 1) / LARGEST_EXTRA_COST)
+        self._calls = 0
+
+    def __str__(self) -> str:
+        """Return one line for logs: members, k and what they cost."""
+        share = 100 * (self.n_members - 1) / self.deviation_interval
+        every = f"deviation every k = {self.deviation_interval} steps"
+        return f"committee of {self.n_members}: {every}, at most {share:.0f} % more"
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Let the leader answer, and all members when it is their turn."""
+        super().calculate(atoms, properties, system_changes)
+        self.leader.calculate(self.atoms, list(properties), system_changes)
+        self.results = dict(self.leader.results)
+        if self._calls % self.deviation_interval == 0:
+            self.results["forces_std"] = self._deviation(self.atoms, self.results["forces"])
+        self._calls += 1
+
+    def forces_std(self, atoms: Atoms) -> Floats:
+        """Return the standard deviation of each force component over all members, eV/Å, shape (atom, 3)."""
+        self.leader.calculate(atoms, ["forces"], list(all_changes))
+        return self._deviation(atoms, self.leader.results["forces"])
+
+    @staticmethod
+    def largest(forces_std: Floats) -> float:
+        """Return the largest norm over atoms of a deviation of shape (atom, 3), eV/Å."""
+        return float(np.linalg.norm(forces_std, axis=1).max())
+
+    def _deviation(self, atoms: Atoms, leading: Floats) -> Floats:
+        means, spreads = [np.asarray(leading)], [np.zeros_like(leading)]
+        for member in self.others:
+            member.calculate(atoms, ["forces"], list(all_changes))
+            means.append(np.asarray(member.results["forces"]))
+            spreads.append(np.asarray(member.results.get("forces_std", np.zeros_like(leading))))
+        weights = np.array([1, *self.sizes], dtype=float)[:, None, None] / self.n_members
+        mean = (weights * means).sum(axis=0)
+        variance: Floats = (weights * (np.square(spreads) + np.square(means - mean))).sum(axis=0)
+        return np.sqrt(variance)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the deviation of a committee is worth, measured on frames that no member learnt from.
+
+    Attributes
+    ----------
+    rank_correlation
+        Spearman's coefficient of atomic deviation and atomic force error.
+    scale
+        Root-mean-square error / root-mean-square deviation.
+    warn_eV_A
+        Largest atomic deviation that 95 % of the held-out frames stay below: beyond it a structure is unlike them.
+    stop_eV_A
+        Deviation at which the expected error, scale × deviation, is as large as the held-out forces themselves
+        (root mean square of their norms): from there on the model says nothing. Never below `warn_eV_A`.
+    n_frames, n_atoms
+        How much it rests on.
+    """
+
+    rank_correlation: float
+    scale: float
+    warn_eV_A: float
+    stop_eV_A: float
+    n_frames: int
+    n_atoms: int
+
+
+def calibration(committee: Committee, frames: Sequence[Atoms]) -> tuple[Calibration, Floats, Floats]:
+    """Return thresholds, and atomic deviation and error they come from, eV/Å, of held-out labelled frames.
+
+    Deviation: norm over xyz of the standard deviation over the committee. Error: norm of the difference between the
+    leader's force and the label.
+
+    Raises
+    ------
+    DataError
+        With fewer than 5 frames.
+    """
+    if len(frames) < 5:
+        raise DataError(f"calibration: {len(frames)} held-out frames, expected at least 5")
+    deviations, errors, norms = [], [], []
+    for frame in frames:
+        bare = Atoms(frame.symbols, positions=frame.positions, cell=frame.cell[:], pbc=True)
+        spread = committee.forces_std(bare)
+        deviations.append(np.linalg.norm(spread, axis=1))
+        errors.append(np.linalg.norm(committee.leader.results["forces"] - frame.get_forces(), axis=1))
+        norms.append(np.linalg.norm(frame.get_forces(), axis=1))
+    deviation, error = np.concatenate(deviations), np.concatenate(errors)
+    scale = float(np.sqrt(np.mean(error**2) / np.mean(deviation**2)))
+    warn = float(np.quantile([d.max() for d in deviations], 1 - FALSE_ALARMS))
+    stop = float(np.sqrt(np.mean(np.concatenate(norms) ** 2))) / scale
+    rank = float(spearmanr(deviation, error).statistic)
+    return Calibration(rank, scale, warn, max(stop, warn), len(frames), len(deviation)), deviation, error
+
+
+def load_committee(models: Sequence[str | Path], **options: Any) -> Committee:
+    """Return a committee of models by name or path, the first one leading; compiled ones are evaluated in one pass.
+
+    A file `committee.json` beside the first model gives its calibration.
+
+    Parameters
+    ----------
+    models
+        At least two, better four.
+    options
+        Keywords of `Committee`.
+    """
+    from mlsim.potential.engine import CompiledMACE
+    from mlsim.potential.library import load
+
+    calculators = [load(model) for model in models]
+    if not calculators:
+        raise SettingsError("committee of 0 models, expected at least 2, better 4")
+    leader, others = calculators[0], calculators[1:]
+    if others and all(isinstance(c, CompiledMACE) for c in others):
+        others = [CompiledMACE([model for c in others for model in c.models])]
+    path = Path(models[0]).with_name("committee.json")
+    if "calibration" not in options and path.is_file():
+        options["calibration"] = read_calibration(path)
+    return Committee(leader, others, **options)
+
+
+def write_calibration_file(found: Calibration, path: Path) -> None:
+    """Write a calibration as JSON."""
+    atomic_write_text(path, json.dumps(asdict(found), indent=1) + "\n")
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Read what `write_calibration_file` wrote."""
+    try:
+        return Calibration(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: is no calibration of a committee ({error})") from error

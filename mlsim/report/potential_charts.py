@@ -1,0 +1,119 @@
+"""Plots of how a potential was made and judged: learning curve, parity, calibration of a committee."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlsim.io.atomic import atomic_path
+from mlsim.report.figure import publication_style
+from mlsim.report.palette import DATA, MODEL, PUBLISHED, SERIES
+
+__all__ = ["write_calibration", "write_learning_curve", "write_parity"]
+
+Floats = NDArray[np.float64]
+
+
+@contextmanager
+def _canvas(path: Path, columns: int, width: float = 3.2) -> Iterator[Any]:
+    """Axes of a figure that is written to `path` in one step when the block ends."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with publication_style():
+        figure = Figure(figsize=(width * columns, 2.8))
+        FigureCanvasAgg(figure)
+        yield figure.subplots(1, columns, squeeze=False)[0]
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=200)
+
+
+def write_learning_curve(curve: Any, path: Path) -> None:
+    """Draw validation errors over epochs; the epoch of the smallest loss, whose model is kept, is marked.
+
+    Parameters
+    ----------
+    curve
+        Rows of epoch, loss, energy error (meV/atom) and force error (meV/Å), as `train` returns them.
+    path
+        PNG to write.
+    """
+    rows = np.array(curve, dtype=float).reshape(-1, 4)
+    if not len(rows):
+        return
+    best = rows[np.argmin(rows[:, 1]), 0]
+    labels = ("validation loss", "energy RMSE / meV per atom", "force RMSE / meV Å$^{-1}$")
+    with _canvas(path, 3, 2.6) as axes:
+        for axis, column, label in zip(axes, (1, 2, 3), labels, strict=True):
+            axis.plot(rows[:, 0], rows[:, column], color=MODEL)
+            axis.axvline(best, color=PUBLISHED, linewidth=0.8, linestyle="--", label=f"kept: epoch {best:.0f}")
+            axis.set(xlabel="epoch", ylabel=label, yscale="log")
+        axes[0].legend()
+
+
+def write_parity(points: Mapping[str, Mapping[str, tuple[Floats, Floats]]], path: Path) -> None:
+    """Draw predicted against labelled values, one panel per quantity and one colour per class.
+
+    Parameters
+    ----------
+    points
+        By quantity (its name with unit is the panel's title), by class: labelled and predicted values.
+    path
+        PNG to write.
+    """
+    with _canvas(path, len(points), 2.9) as axes:
+        for axis, (quantity, classes) in zip(axes, points.items(), strict=True):
+            both = np.concatenate([np.concatenate(pair) for pair in classes.values()])
+            ends = (float(both.min()), float(both.max()))
+            axis.plot(ends, ends, color=DATA, linewidth=0.8, zorder=0)
+            for colour, (name, (labelled, predicted)) in zip(_colours(len(classes)), classes.items(), strict=True):
+                axis.plot(labelled, predicted, ".", color=colour, markersize=2.5, alpha=0.6, label=name)
+            axis.set(xlabel="DFT", ylabel="potential", title=quantity)
+        axes[0].legend(markerscale=3)
+
+
+def write_calibration(
+    deviation: Floats, error: Floats, *, scale: float, rank_correlation: float, thresholds: Sequence[float], path: Path
+) -> None:
+    """Draw the true force error of each atom against the committee's deviation, both axes logarithmic.
+
+    Parameters
+    ----------
+    deviation, error
+        Per atom of the held-out frames: norm of the standard deviation of the force over the committee, and of the
+        difference between its force and the label, eV/Å, shape (atom,).
+    scale
+        Error = scale × deviation, in the root-mean-square sense.
+    rank_correlation
+        Spearman's coefficient.
+    thresholds
+        Deviation of the warning and of the stop, eV/Å.
+    path
+        PNG to write.
+    """
+    order = np.argsort(deviation)
+    bins = [b for b in np.array_split(order, max(3, min(12, len(order) // 20))) if len(b)]
+    middle = [float(np.sqrt(np.mean(deviation[b] ** 2))) for b in bins]
+    mean_error = [float(np.sqrt(np.mean(error[b] ** 2))) for b in bins]
+    ends = np.array([deviation.min(), max(float(deviation.max()), *thresholds)])
+    with _canvas(path, 1, 4.2) as axes:
+        axis = axes[0]
+        axis.plot(deviation, error, ".", color=DATA, markersize=2.5, alpha=0.5, label="atoms of held-out frames")
+        axis.plot(middle, mean_error, "o-", color=MODEL, label="root mean square in bins of equal size")
+        axis.plot(ends, scale * ends, color=PUBLISHED, linewidth=0.9, label=f"error = {scale:.2g} × deviation")
+        for value, name, style in zip(thresholds, ("warn", "stop"), (":", "--"), strict=True):
+            axis.axvline(value, color=SERIES[4], linestyle=style, linewidth=0.9, label=f"{name}: {value:.2g} eV/Å")
+        axis.set(
+            xscale="log", yscale="log", xlabel="committee deviation / eV Å$^{-1}$", ylabel="force error / eV Å$^{-1}$"
+        )
+        axis.set_title(f"rank correlation {rank_correlation:.2f}, {len(deviation)} atoms")
+        axis.legend()
+
+
+def _colours(number: int) -> list[str]:
+    return [SERIES[k % len(SERIES)] for k in range(number)]

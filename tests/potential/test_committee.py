@@ -1,0 +1,139 @@
+"""A committee drives with its leader, measures its deviation now and then, and is calibrated against true errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.lj import LennardJones
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from mlsim.errors import DataError, SettingsError
+from mlsim.potential import describe
+from mlsim.potential.active_learning import add_to_dataset, chosen_by_disagreement, frame_deviations
+from mlsim.potential.committee import Committee, calibration, read_calibration, write_calibration_file
+
+
+class Spring(Calculator):
+    """Pulls every atom to the origin with stiffness k."""
+
+    implemented_properties = ["energy", "forces", "stress"]  # noqa: RUF012  ASE's name
+
+    def __init__(self, k: float) -> None:
+        super().__init__()
+        self.k, self.calls = k, 0
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)) -> None:  # type: ignore[no-untyped-def]
+        super().calculate(atoms, properties, system_changes)
+        self.calls += 1
+        x = self.atoms.positions
+        self.results = {"energy": self.k * (x**2).sum() / 2, "forces": -self.k * x, "stress": np.zeros(6)}
+
+
+def cell(seed: int = 0, n: int = 6) -> Atoms:
+    return Atoms(f"Li{n}", positions=np.random.default_rng(seed).uniform(0.5, 3, (n, 3)), cell=[9] * 3, pbc=True)
+
+
+def labelled(seed: int, k: float) -> Atoms:
+    atoms = cell(seed)
+    atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=-k * atoms.positions, stress=np.zeros(6))
+    return atoms
+
+
+def test_energy_and_forces_are_those_of_the_leader() -> None:
+    atoms, alone = cell(), cell()
+    atoms.calc, alone.calc = Committee(LennardJones(), [Spring(1.0)]), LennardJones()
+    assert atoms.get_potential_energy() == alone.get_potential_energy()
+    assert np.array_equal(atoms.get_forces(), alone.get_forces())
+    assert np.array_equal(atoms.get_stress(), alone.get_stress())
+
+
+def test_the_deviation_is_the_standard_deviation_over_all_members() -> None:
+    stiffness = [1.0, 1.4, 0.7, 2.0]
+    committee = Committee(Spring(stiffness[0]), [Spring(k) for k in stiffness[1:]])
+    atoms = cell()
+    expected = np.std([-k * atoms.positions for k in stiffness], axis=0)
+    assert np.allclose(committee.forces_std(atoms), expected, atol=1e-12)
+    assert committee.largest(expected) == pytest.approx(np.linalg.norm(expected, axis=1).max())
+
+
+def test_compiled_members_in_one_pass_deviate_as_they_do_one_by_one() -> None:
+    from mlsim.potential.engine import CompiledMACE, read_merged
+
+    path = describe("lzoc-base").compiled
+    assert path is not None
+    models = [read_merged(path)] * 3
+    atoms = Atoms("Li2ZrCl6", positions=np.random.default_rng(1).uniform(0, 6, (9, 3)) * 1.1, cell=[7] * 3, pbc=True)
+    one_pass = Committee(Spring(0.3), [CompiledMACE(models, dtype="float64")])
+    one_by_one = Committee(Spring(0.3), [CompiledMACE(m, dtype="float64") for m in models])
+    assert one_pass.n_members == one_by_one.n_members == 4
+    assert one_pass.forces_std(atoms) == pytest.approx(one_by_one.forces_std(atoms), abs=1e-9)
+
+
+def test_four_members_cost_at_most_a_quarter_more() -> None:
+    committee = Committee(Spring(1.0), others := [Spring(k) for k in (1.1, 1.2, 1.3)])
+    assert "k = 12 steps, at most 25 % more" in str(committee)
+    atoms = cell()
+    told = []
+    for _ in range(120):
+        atoms.positions += 0.01
+        committee.calculate(atoms, ["energy", "forces", "stress"], list(all_changes))
+        told.append("forces_std" in committee.results)
+    assert [step for step, tells in enumerate(told) if tells] == list(range(0, 120, 12))
+    assert sum(member.calls for member in others) / committee.leader.calls <= 0.25
+
+
+def test_a_single_model_is_no_committee() -> None:
+    with pytest.raises(SettingsError, match="committee of 1 model, expected at least 2"):
+        Committee(Spring(1.0), [])
+
+
+def test_a_calibration_finds_the_scale_and_its_thresholds_stand_for_what_they_say(tmp_path: Path) -> None:
+    # labels of stiffness 1.5; members 1.0 and 1.2: deviation 0.1 |x|, error 0.5 |x|, force 1.5 |x|
+    committee = Committee(Spring(1.0), [Spring(1.2)])
+    frames = [labelled(seed, 1.5) for seed in range(20)]
+    found, deviation, error = calibration(committee, frames)
+    assert found.rank_correlation == pytest.approx(1.0)
+    assert found.scale == pytest.approx(5.0)
+    below = [committee.largest(committee.forces_std(frame)) <= found.warn_eV_A for frame in frames]
+    assert sum(below) == 19
+    norms = np.concatenate([np.linalg.norm(frame.get_forces(), axis=1) for frame in frames])
+    assert found.stop_eV_A == pytest.approx(max(found.warn_eV_A, np.sqrt(np.mean(norms**2)) / 5.0))
+    assert error == pytest.approx(5 * deviation)
+    write_calibration_file(found, tmp_path / "committee.json")
+    assert read_calibration(tmp_path / "committee.json") == found
+
+
+def test_too_few_held_out_frames_calibrate_nothing() -> None:
+    with pytest.raises(DataError, match="calibration: 2 held-out frames, expected at least 5"):
+        calibration(Committee(Spring(1.0), [Spring(1.2)]), [labelled(1, 1.0), labelled(2, 1.0)])
+
+
+def test_a_file_that_is_no_calibration_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "committee.json").write_text('{"scale": 1}')
+    with pytest.raises(DataError, match=r"committee\.json: is no calibration of a committee"):
+        read_calibration(tmp_path / "committee.json")
+
+
+def test_frames_are_chosen_by_disagreement_and_compositions_take_turns(tmp_path: Path) -> None:
+    chains = {"a": [cell(1), cell(2), cell(3)], "b": [cell(4)], "c": [cell(5, n=7), cell(6, n=7)]}
+    for name in ("c",):
+        for frame in chains[name]:
+            frame.symbols[0] = "Cl"
+    deviations = {"a": [0.5, 0.9, 0.8], "b": [0.7], "c": [0.1, 0.2]}
+    assert chosen_by_disagreement(chains, deviations, number=3) == {"a": [1], "b": [0], "c": [1]}
+    assert chosen_by_disagreement(chains, deviations, number=2, per_chain=2) == {"a": [1], "c": [1]}
+    chosen = chosen_by_disagreement(chains, deviations, number=9, per_chain=2)
+    assert chosen == {"a": [1, 2], "b": [0], "c": [0, 1]}
+    add_to_dataset(tmp_path, chains, deviations, chosen)
+    with pytest.raises(DataError, match="is there already; choose from chains of other names"):
+        add_to_dataset(tmp_path, chains, deviations, chosen)
+
+
+def test_the_deviation_of_a_frame_is_its_largest_atomic_one() -> None:
+    committee, frames = Committee(Spring(1.0), [Spring(1.2)]), [cell(1), cell(2)]
+    expected = [0.1 * np.linalg.norm(frame.positions, axis=1).max() for frame in frames]
+    assert frame_deviations(committee, frames) == pytest.approx(expected)

@@ -1,0 +1,100 @@
+"""Fine-tuning: where a round starts, what its members see, and a replay head that must not vanish unnoticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_labels import labelled_frame
+
+from mlsim.errors import NotConverged, SettingsError
+from mlsim.potential import describe
+from mlsim.potential.recipe import Round, TrainingSettings, round_model
+from mlsim.potential.train import bootstrapped, start_model
+from mlsim.potential.trainer import Epoch, TrainerLog, foundation_name, trainer_command
+
+EPOCH = "INFO: Epoch 3: head: Default, loss=0.05, RMSE_E_per_atom=   12.5 meV, RMSE_F=   88.0 meV / A, RMSE_stress= 1.0"
+
+
+def command(settings: TrainingSettings, start: Path | str | None, work: Path) -> dict[str, str]:
+    listed = trainer_command(settings, work, {"Li": -1.5, "Cl": -3.0}, 20.0, start, "cpu")
+    return dict(part[2:].split("=", 1) for part in listed if "=" in part)
+
+
+def test_a_round_starts_from_an_earlier_round_a_potential_a_file_or_a_foundation_model(tmp_path: Path) -> None:
+    base = describe("lzoc-base").path
+    earlier = round_model(tmp_path, "r0")
+    earlier.parent.mkdir()
+    earlier.touch()
+    assert start_model(tmp_path, "") is None
+    assert start_model(tmp_path, "r0") == earlier
+    assert start_model(tmp_path, "lzoc-base") == base
+    assert start_model(tmp_path, str(base)) == base
+    assert start_model(tmp_path, "mace-mpa-0") == "medium-mpa-0"
+    with pytest.raises(
+        SettingsError, match="no round, potential, file or foundation model; did you mean 'mace-omat-0'"
+    ):
+        start_model(tmp_path, "mace-omta-0")
+
+
+def test_every_foundation_name_of_ours_is_one_that_mace_knows() -> None:
+    from mace.calculators.foundations_models import mace_mp_names
+
+    assert {foundation_name(n) for n in ("mace-mp-0", "mace-mpa-0", "mace-omat-0", "mace-matpes-pbe-0")} <= set(
+        mace_mp_names
+    )
+
+
+def test_the_energy_zeros_are_kept_fitted_or_given(tmp_path: Path) -> None:
+    scratch = command(TrainingSettings(), None, tmp_path)
+    assert scratch["E0s"] == "{3: -1.5, 17: -3.0}"
+    assert "foundation_model" not in scratch
+    assert command(TrainingSettings(), "small", tmp_path)["E0s"] == "foundation"
+    assert command(TrainingSettings(e0s="least squares"), "small", tmp_path)["E0s"] == "estimated"
+    isolated = TrainingSettings(e0s={"Li": -1.5, "Cl": -3.0})
+    assert command(isolated, "small", tmp_path)["E0s"] == "{3: -1.5, 17: -3.0}"
+
+
+def test_naive_fine_tuning_says_so_and_multihead_names_its_replay_data(tmp_path: Path) -> None:
+    assert command(TrainingSettings(), "small", tmp_path)["multiheads_finetuning"] == "False"
+    multihead = command(TrainingSettings(finetuning="multihead"), "small", tmp_path)
+    assert multihead["multiheads_finetuning"] == "True"
+    assert multihead["pt_train_file"] == str(tmp_path / "replay.extxyz")
+    assert multihead["force_mh_ft_lr"] == "True"
+
+
+def test_a_dropped_replay_head_is_refused() -> None:
+    TrainerLog(multihead=True).read("INFO: Using heads: ['Default', 'pt_head']")
+    TrainerLog(multihead=False).read("INFO: Using heads: ['Default']")
+    with pytest.raises(NotConverged, match="multihead fine-tuning was asked for, but mace has switched it off"):
+        TrainerLog(multihead=True).read("INFO: Using heads: ['Default']")
+
+
+def test_the_log_gives_the_learning_curve_and_the_energy_zeros_of_the_head_that_is_trained_for() -> None:
+    log = TrainerLog(multihead=True)
+    log.read("INFO: Atomic Energies used (z: eV) for head Default: {3: -1.8, 17: -4.2}")
+    log.read("INFO: Atomic Energies used (z: eV) for head pt_head: {3: -9.0, 17: -9.0}")
+    log.read(EPOCH)
+    log.read(EPOCH.replace("Default", "pt_head").replace("88.0", "10.0"))
+    assert log.E0s_eV == {"Li": -1.8, "Cl": -4.2}
+    assert log.epochs == [Epoch(3, 0.05, 12.5, 88.0)]
+
+
+def test_bootstrapped_members_see_whole_chains_and_differ() -> None:
+    frames = [labelled_frame(f"c{k}", 10 * k + n) for k in range(12) for n in range(2)]
+    draws = [[frame.info["chain"] for frame in bootstrapped(frames, seed)] for seed in (1, 2)]
+    assert draws[0] != draws[1]
+    for draw in draws:
+        assert len(draw) == 24
+        assert draw[::2] == draw[1::2]
+        assert 5 <= len(set(draw)) < 12  # of 12, 7.8 are expected with replacement
+    assert [f.info["chain"] for f in bootstrapped(frames, 1)] == draws[0]
+
+
+def test_only_the_first_member_of_a_round_sees_every_chain() -> None:
+    chosen = Round(name="r1", members=3)
+    members = [chosen.member(k) for k in range(3)]
+    assert [m.bootstrap for m in members] == [False, True, True]
+    assert len({m.seed for m in members}) == 3
+    assert np.unique([round_model(Path("d"), "r1", k).name for k in range(3)]).size == 3
