@@ -127,12 +127,25 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """A measured curve and where it comes from. A computed curve is never a Measurement."""
+    """A measured curve and where it comes from. A computed curve is never a Measurement.
+
+    Attributes
+    ----------
+    curve
+        The points.
+    radiation
+        ``xray`` or ``neutron``.
+    sample, source
+        What was measured, and where the file comes from.
+    notes
+        What was left out of the file, repaired or found odd, one sentence each.
+    """
 
     curve: Curve
     radiation: Radiation
     sample: str
     source: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

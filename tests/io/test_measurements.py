@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from mlsim.curve import Curve, Quantity
-from mlsim.errors import DataError
-from mlsim.io.measurements import read_columns, read_measurement, write_curve_csv
+from mlsim.errors import DataError, SettingsError
+from mlsim.io.columns import read_columns
+from mlsim.io.measurements import axis_of_file, read_measurement, write_curve_csv
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 ROWS = "1.0 10\n1.5 11\n2.0 12\n2.5 13\n3.0 14\n"
@@ -109,7 +110,7 @@ def test_negative_x_is_left_out_and_a_decreasing_x_turned_round_and_both_are_sai
     np.testing.assert_allclose(columns.y, [5, 4, 3, 2, 1])
     assert columns.notes == (
         "x decreases from line to line; the order was turned round",
-        "1 points at negative x were left out",
+        "1 points at negative x were left out (line 6)",
     )
 
 
@@ -121,6 +122,8 @@ def test_negative_x_is_left_out_and_a_decreasing_x_turned_round_and_both_are_sai
         ("# c\n" + ROWS.replace("12", "nan"), "data.gr: line 4: y is nan, expected a finite number; remove the line"),
         (ROWS.replace("1.5", "inf"), "data.gr: line 2: x is inf, expected a finite number"),
         (ROWS.replace("2.0 12", "2.0"), "data.gr: line 3: holds 1 number, expected at least 2 columns (x and y)"),
+        (ROWS.replace("2.0 12", "2.0 12 5"), "data.gr: line 3: holds 3 numbers, most lines 2; mend the line or use"),
+        (b"(Version 6f format configuration file)\nx", "data.gr: is a configuration of RMCProfile, which holds atoms;"),
         (ROWS.replace("2.0 12", "2.0 twelve"), "data.gr: line 3: '2.0 twelve' is no row of numbers; comment it out"),
         ("7\ntitle\n" + ROWS, "data.gr: line 1 says 7 points, the file holds 5; it may have been cut"),
         ("1 2\n2 3\n", "data.gr: holds 2 rows of numbers, expected at least 5"),
@@ -138,6 +141,103 @@ def test_what_is_no_curve_is_one_line_with_the_line_number(tmp_path: Path, conte
     with pytest.raises(DataError, match=re.escape(message)) as caught:
         read_columns(_file(tmp_path, content))
     assert "\n" not in str(caught.value)
+
+
+REPAIRABLE = [
+    ("sort", ROWS + "2.75 20\n3.5 16\n", [1, 1.5, 2, 2.5, 2.75, 3, 3.5], [10, 11, 12, 13, 20, 14, 16]),
+    ("sort", ROWS + "2.5 17\n3.5 16\n", [1, 1.5, 2, 2.5, 3, 3.5], [10, 11, 12, 15, 14, 16]),
+    ("drop-backward", ROWS + "2.75 20\n3 21\n3.5 16\n", [1, 1.5, 2, 2.5, 3, 3.5], [10, 11, 12, 13, 14, 16]),
+    ("drop-nonfinite", ROWS + "3.5 nan\n4 16\n", [1, 1.5, 2, 2.5, 3, 4], [10, 11, 12, 13, 14, 16]),
+    ("drop-bad-lines", ROWS + "3.5 oops\n4 16\n5 6 7\n", [1, 1.5, 2, 2.5, 3, 4], [10, 11, 12, 13, 14, 16]),
+]
+SAID = [
+    ("x went back at 1 places (line 6); the points were sorted",),
+    (
+        "x went back at 1 places (line 6); the points were sorted",
+        "1 points at an x that is there already were averaged into it",
+    ),
+    ("2 points that go back in x were left out (lines 6, 7)",),
+    ("1 lines with NaN or infinity were left out (line 6)",),
+    (
+        "1 lines that are no numbers were left out (line 6)",
+        "1 lines of other than 2 columns were left out (line 8)",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "x", "y", "said"), [(*case, said) for case, said in zip(REPAIRABLE, SAID, strict=True)]
+)
+def test_each_repair_does_what_its_name_says_and_says_it(tmp_path: Path, rule, text, x, y, said) -> None:
+    with pytest.raises(DataError, match=f"data.gr: line .* repair .*'{rule}'"):
+        read_columns(_file(tmp_path, text))
+    columns = read_columns(_file(tmp_path, text), [rule])
+    np.testing.assert_allclose(columns.x, x)
+    np.testing.assert_allclose(columns.y, y)
+    assert columns.notes == said
+    assert len(columns.lines) == len(x)
+
+
+def test_points_know_their_lines_after_every_repair(tmp_path: Path) -> None:
+    text = "# r G\n3 1\nbad\n2.5 2\n2 nan\n1.5 4\n1 5\n0.5 6\n"
+    columns = read_columns(_file(tmp_path, text), ["drop-bad-lines", "drop-nonfinite"])
+    assert columns.lines.tolist() == [8, 7, 6, 4, 2]
+
+
+def test_an_unknown_repair_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="repair 'sorted': did you mean 'sort'"):
+        read_columns(_file(tmp_path, ROWS), ["sorted"])
+
+
+def test_the_third_column_of_gudrun_is_an_uncertainty_and_that_is_said(tmp_path: Path) -> None:
+    rows = "".join(f" {x} {y} 0.25\n" for x, y in zip(X, Y, strict=True))
+    columns = read_columns(_file(tmp_path, f"# sample.mint01\n#  14  1\n{rows}", "glass.mint01"))
+    np.testing.assert_allclose(columns.sigma, 0.25)
+    assert columns.notes == ("column 3 is the uncertainty of y, as in all files .mint01 of Gudrun",)
+
+
+def test_settings_and_names_of_the_header_are_kept(tmp_path: Path) -> None:
+    text = "[PDF]\nqmax = 25.0\noutputtype = gr\nbackgroundfile =\n#### start data\n#L r($\\AA$)  G($\\AA^{-2}$)\n"
+    columns = read_columns(_file(tmp_path, text + ROWS))
+    assert columns.header == {"qmax": "25.0", "outputtype": "gr"}
+    assert columns.labels == ("r", "G")
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "expected"),
+    [
+        ("a.dat", "# Q S(Q)\n", ("Q", "the column named 'Q'")),
+        ("a.fq", "# r(A) G(r)\n", ("r", "the column named 'r'")),
+        ("a.fq", "outputtype = gr\n", ("r", "outputtype = gr in the header")),
+        ("a.gr", "", ("r", "the ending .gr")),
+        ("a.mint01", "", ("Q", "the ending .mint01")),
+        ("a.dat", "# one two\n", None),
+    ],
+)
+def test_what_a_file_says_of_its_axis(tmp_path: Path, name: str, header: str, expected) -> None:
+    path = _file(tmp_path, header + ROWS, name)
+    assert axis_of_file(path, read_columns(path)) == expected
+
+
+def _g_pdf_with_garbage() -> str:
+    r = np.arange(1, 400) * 0.02
+    ripple = np.where(r < 1.5, 0.6 * np.sin(12 * r), 0)
+    y = 3 * np.exp(-((r - 2.1) ** 2) / 0.02) - 0.5 * np.minimum(r, 2.0) + ripple
+    return "# r G(r)\n" + "".join(f"{a:.3f} {b:.5f}\n" for a, b in zip(r, y, strict=True))
+
+
+def test_low_r_garbage_is_said_with_its_line_and_cut_on_request(tmp_path: Path) -> None:
+    path = _file(tmp_path, _g_pdf_with_garbage())
+    whole = read_measurement(path, "g_pdf", "xray", "s")
+    assert len(whole.curve.x) == 399
+    assert re.fullmatch(
+        r"ripples of \d+% of the highest peak below the first contact, 1\.\d+ Å \(to line \d+\), .* 'cut-low-r' .*",
+        whole.notes[0],
+    )
+    cut = read_measurement(path, "g_pdf", "xray", "s", repair=["cut-low-r"])
+    assert 1.5 < cut.curve.x[0] < 2.1
+    assert re.fullmatch(r"\d+ points below the first contact, .* were left out", cut.notes[0])
+    assert read_measurement(path, "qi_of_q", "xray", "s").notes == ()
 
 
 def test_decimal_commas_are_named(tmp_path: Path) -> None:
@@ -197,7 +297,7 @@ def test_a_curve_survives_the_round_trip_through_csv(tmp_path: Path, with_sigma:
             2849,
             0.005275,
             15.999543,
-            ("1 points at negative x were left out",),
+            ("1 points at negative x were left out (line 2)",),
         ),
     ],
 )
