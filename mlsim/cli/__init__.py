@@ -20,7 +20,7 @@ from mlsim.cli.analysis import topology
 from mlsim.cli.compare import compare
 from mlsim.cli.pipeline import md, pack, quench
 from mlsim.cli.run import report, run
-from mlsim.cli.scattering import scatter
+from mlsim.cli.scattering import convert, identify, scatter
 from mlsim.cli.transport import transport
 from mlsim.errors import Interrupted, MlsimError
 
@@ -40,6 +40,8 @@ for command, about in (
     (quench, "Melt and quench a structure."),
     (md, "Molecular dynamics of a structure at one temperature."),
     (scatter, "S(Q) or G_PDF(r) of structures, X-ray or neutron."),
+    (identify, "Which function and normalisation a measured file holds."),
+    (convert, "One function of total scattering as another."),
     (topology, "Coordination, links and anion surroundings of structures."),
     (transport, "Diffusivity, conductivity and activation energy from trajectories."),
     (compare, "Two studies, or a study and published values, side by side with the significance of each difference."),

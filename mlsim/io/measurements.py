@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlsim.curve import Curve, Measurement, Quantity
+from mlsim.curve import Curve, Measurement, Quantity, Radiation
 from mlsim.errors import DataError
 from mlsim.io.atomic import atomic_write_text
 from mlsim.io.columns import Columns, checked_repairs, read_columns
+from mlsim.scattering import Identification, Probe, identified
 from mlsim.scattering.limits import first_contact, line_through_origin
 
-__all__ = ["axis_of_file", "read_measurement", "write_curve_csv"]
+__all__ = ["axis_of_file", "identified_file", "read_measurement", "write_curve_csv"]
 
 Floats = NDArray[np.float64]
 
@@ -37,6 +38,8 @@ def read_measurement(
     sample: str,
     source: str = "",
     repair: Collection[str] = (),
+    fractions: Mapping[str, float] | None = None,
+    number_density: float | None = None,
 ) -> Measurement:
     """Return the measured curve that a text file holds.
 
@@ -54,6 +57,11 @@ def read_measurement(
         Where it comes from: paper, beam line, file; the file name by default.
     repair
         Names out of `mlsim.io.columns.REPAIRS`: sort, drop-backward, drop-nonfinite, drop-bad-lines, cut-low-r.
+    fractions
+        Number fraction of each element. Where given, the file is held against it and refused when it is another
+        function, see `mlsim.scattering.identified`; leave it out to force the quantity.
+    number_density
+        Atoms per Å3, for that judgement.
 
     Raises
     ------
@@ -69,6 +77,9 @@ def read_measurement(
     kind = Quantity(quantity)
     curve = Curve(kind, columns.x, columns.y, columns.sigma)
     notes = list(columns.notes)
+    if fractions:
+        found = identified_file(path, columns, fractions, radiation=radiation, number_density=number_density)
+        found.require(kind, str(Path(path)))
     if not kind.of_q:
         curve = _judged_at_low_r(curve, columns, notes, cut="cut-low-r" in checked_repairs(repair))
     return Measurement(curve, radiation, sample, source or Path(path).name, tuple(notes))
@@ -89,6 +100,27 @@ def axis_of_file(path: str | os.PathLike[str], columns: Columns) -> tuple[Litera
     if suffix in _R_SUFFIXES + _Q_SUFFIXES:
         return ("r" if suffix in _R_SUFFIXES else "Q"), f"the ending {suffix}"
     return None
+
+
+def identified_file(
+    path: str | os.PathLike[str],
+    columns: Columns,
+    fractions: Mapping[str, float],
+    *,
+    radiation: Radiation | Probe,
+    number_density: float | None = None,
+) -> Identification:
+    """Return which function a file holds, from its numbers, header and name; see `mlsim.scattering.identified`."""
+    pdfgetx3 = "rpoly" in columns.header
+    return identified(
+        columns.x,
+        columns.y,
+        fractions,
+        radiation=radiation,
+        number_density=number_density,
+        axis=axis_of_file(path, columns),
+        reduction=f"PDFgetX3 (rpoly = {columns.header['rpoly']})" if pdfgetx3 else "",
+    )
 
 
 def _judged_at_low_r(curve: Curve, columns: Columns, notes: list[str], *, cut: bool) -> Curve:

@@ -15,6 +15,7 @@ From distances to data, each step one function:
 `Instrument`                     Qdamp and Qbroad
 `converted`                      any quantity into any other
 `box_truncated`                  what a box shows of S(Q), for models and data alike
+`identified`                     which function a measured curve is, with the evidence
 `over_glasses`                   mean and standard error over independent glasses
 `smallest_q`                     below which the box says nothing
 ===============================  ==================================================================
@@ -29,6 +30,7 @@ from mlsim.scattering.form_factors import (
     scattering_amplitudes,
     weights,
 )
+from mlsim.scattering.identify import Identification, identified
 from mlsim.scattering.instrument import Instrument
 from mlsim.scattering.partials import partial_g_of_r, partial_structure_factors, smallest_q
 from mlsim.scattering.probe import Probe, anomalous_terms
@@ -36,6 +38,7 @@ from mlsim.scattering.total import over_glasses, partial_contributions, total_sc
 from mlsim.scattering.transforms import box_truncated, g_pdf_of, qi_of_q_of, window_function
 
 __all__ = [
+    "Identification",
     "Instrument",
     "Probe",
     "anomalous_terms",
@@ -43,6 +46,7 @@ __all__ = [
     "converted",
     "form_factor",
     "g_pdf_of",
+    "identified",
     "mean_length_squared",
     "mean_square_ratio",
     "neutron_length",

@@ -36,6 +36,7 @@ _DENSITIES = (0.005, 0.25)
 """Atoms per Å3 between a gel and diamond."""
 _LARGEST_Q = 45.0
 _FINEST = 60.0
+_FIRST_R_A = 0.4
 _UNUSUAL = 0.15
 """Penalty of 1 + and Q times the <f²> form, which few programs write."""
 
@@ -106,6 +107,7 @@ class _Candidate:
     normalisation: str
     penalty: float = 0.0
     words: list[str] = field(default_factory=list)
+    limit_seen: bool = True
 
     def judge(self, deviation: float, words: str) -> None:
         """Add a deviation in units of its tolerance; words for what agrees."""
@@ -175,16 +177,19 @@ def identified(
     curve_x, curve_y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if curve_x.shape != curve_y.shape or len(curve_x) < 20:
         raise DataError(f"identification: got {len(curve_x)} points, expected at least 20")
-    sample = _Sample(fractions, Probe.of(radiation), number_density, bond_range(fractions))
+    probe, bonds = Probe.of(radiation), bond_range(fractions)
+    sample = _Sample(fractions, probe, number_density, bonds)
+    judge = _Sample(fractions, probe, None if reduction else number_density, bonds)
     inside = curve_x > 0
     curve_x, curve_y = curve_x[inside], curve_y[inside]
-    of_q = [_judged_of_q(c, curve_x, curve_y, sample) for c in _candidates_of_q(sample)]
-    of_r = [_judged_of_r(c, curve_x, curve_y, sample) for c in _candidates_of_r(sample)]
+    of_q = [_judged_of_q(c, curve_x, curve_y, judge) for c in _candidates_of_q(sample)]
+    of_r = [_judged_of_r(c, curve_x, curve_y, judge) for c in _candidates_of_r(sample)]
     for candidate in of_q + of_r:
         _judge_axis(candidate, curve_x, curve_y, axis)
     best, *others = sorted(of_q + of_r, key=lambda c: c.penalty)
-    margin = others[0].penalty - best.penalty
-    confidence: Confidence = "high" if margin >= 2 and best.penalty < 4 else "medium" if margin >= 0.7 else "low"
+    if len(fractions) == 1 and best.normalisation == SQUARED_MEAN:
+        best.words.append("one element alone: <f^2> = <f>^2, the two normalisations are one")
+    confidence = _confidence(best, others)
     density, scale, doubts = _estimates(best, curve_x, curve_y, sample, reduction)
     return Identification(
         quantity=best.quantity,
@@ -193,11 +198,22 @@ def identified(
         x_max=float(curve_x[-1]),
         evidence=tuple(best.words),
         confidence=confidence,
-        alternatives=tuple((c.label, round(c.penalty - best.penalty, 2)) for c in others[:3]),
+        alternatives=tuple((c.label, round(float(c.penalty - best.penalty), 2)) for c in others[:3]),
         number_density=density,
         scale=scale,
         doubts=tuple(doubts),
     )
+
+
+def _confidence(best: _Candidate, others: list[_Candidate]) -> Confidence:
+    """How far the next function is behind, and the next one of the other axis: Q and r look alike at first sight."""
+    margin = others[0].penalty - best.penalty
+    axis = min(c.penalty for c in others if c.quantity.of_q != best.quantity.of_q) - best.penalty
+    if not best.limit_seen or best.penalty >= _WORST:
+        return "low"
+    if margin >= 2.0 and axis >= 3.4:
+        return "high"
+    return "medium" if margin >= 1.0 and axis >= 2.4 else "low"
 
 
 def _candidates_of_q(sample: _Sample) -> list[_Candidate]:
@@ -214,7 +230,8 @@ def _candidates_of_q(sample: _Sample) -> list[_Candidate]:
 def _candidates_of_r(sample: _Sample) -> list[_Candidate]:
     found = [_Candidate(quantity, SQUARED_MEAN) for quantity in (Quantity.G_PDF, Quantity.G_OF_R, Quantity.T_OF_R)]
     if sample.probe.radiation == "neutron":
-        found += [_Candidate(quantity, BARN) for quantity in (Quantity.G_KEEN, Quantity.D_KEEN, Quantity.T_KEEN)]
+        keen = (Quantity.G_KEEN, Quantity.D_KEEN, Quantity.T_KEEN)
+        found += [_Candidate(quantity, BARN, penalty=_UNUSUAL) for quantity in keen]
     return found
 
 
@@ -242,6 +259,7 @@ def _judged_of_q(candidate: _Candidate, q: Floats, y: Floats, sample: _Sample) -
         words += f"{-float(ratio[low].mean()):.2f}" + (_filled_words(q, y) if filled_points(q, y) else "")
         candidate.judge(abs(seen + 1) / _low_q_tolerance(q, y), words)
     else:
+        candidate.limit_seen = False
         candidate.judge(1.0, "")
     negative = float(np.mean(u < -1.1 * ratio - 0.05))
     candidate.judge(negative / 0.02, "no intensity is negative")
@@ -312,6 +330,7 @@ def _judged_of_r(candidate: _Candidate, r: Floats, y: Floats, sample: _Sample) -
     if low.sum() >= 5:
         _judge_low_r(candidate, r[low], y[low] / square, height / square, sample)
     else:
+        candidate.limit_seen = False
         candidate.judge(1.0, "")
     level = 1.0 if candidate.quantity == Quantity.G_OF_R else 0.0
     _judge_bond(candidate, first_peak(r, y - level, start=0.5 * sample.bonds[0], smooth=0.03), sample, "it")
@@ -351,20 +370,24 @@ def _judge_axis(candidate: _Candidate, x: Floats, y: Floats, axis: tuple[Axis, s
     """Judge whether x is Q or r."""
     own: Axis = "Q" if candidate.quantity.of_q else "r"
     if axis is not None:
-        candidate.judge(0.0 if axis[0] == own else 1.0, f"{axis[1]} says that x is {own}")
+        weight = 1.2 if "ending" in axis[1] else _WORST
+        candidate.judge(0.0 if axis[0] == own else weight, f"{axis[1]} says that x is {own}")
     if x[-1] > _LARGEST_Q:
         candidate.judge(0.0 if own == "r" else 1.5, f"reaches x = {x[-1]:.0f}, too far for Q in 1/Å")
+    if x[0] > _FIRST_R_A:
+        candidate.judge(0.0 if own == "Q" else 1.6, f"starts at x = {x[0]:.2g}; a function of r would start near 0")
     rough = _roughness(x, y)
     if own == "r" and rough is not None:
         words = f"ripples finer than {2 * np.pi / _FINEST:.2f} Å, which no range of Q makes, are {rough:.1%} of it"
         candidate.judge(min(rough / 0.01, 1.3), words)
     peak = first_peak(x, y - np.median(y), start=0.8, smooth=0.1)
-    if peak is not None:
-        relative = peak.width / peak.position
-        shape: Axis = "r" if 0.045 < relative < 0.2 else "Q"
-        what = "neighbours in a peak of g(r) have" if own == "r" else "a peak in Q of a glass or a crystal has"
-        words = f"its first strong peak is {relative:.0%} wide relative to its position, as {what}"
-        candidate.judge(0.0 if shape == own else 1.0, words)
+    relative = peak.width / peak.position if peak is not None else 0.18
+    if relative < 0.045 or relative > 0.24:
+        words = f"its first strong peak is {relative:.0%} wide relative to its position, as in Q"
+        candidate.judge(0.0 if own == "Q" else 1.0, words)
+    elif relative < 0.13:
+        words = f"its first strong peak is {relative:.0%} wide relative to its position, as neighbours have in r"
+        candidate.judge(0.0 if own == "r" else 1.0, words)
 
 
 def _roughness(x: Floats, y: Floats) -> float | None:

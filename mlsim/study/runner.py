@@ -136,7 +136,7 @@ def _require_measurements(settings: StudySettings) -> None:
         from mlsim.study.structure_part import measured
 
         for entry in settings.measurement:
-            measured(entry)
+            measured(entry, Composition.parse(settings.composition).fractions)
 
 
 def analysis_of(tasks: Sequence[GlassTask], source: PotentialSource) -> tuple[list[QuantityRow], ReportSeries]:

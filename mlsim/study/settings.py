@@ -155,7 +155,7 @@ class MeasurementSettings(_Settings):
     file
         Two or three columns of text (x, y and perhaps its error); the path is relative to the study file.
     quantity
-        Which function it is: s_of_q, i_of_q, qi_of_q, f2_of_q or g_pdf.
+        Which function it is: s_of_q, i_of_q, qi_of_q, f2_of_q, g_pdf, ... (`mlsim.curve.Quantity`).
     radiation
         xray or neutron.
     name
@@ -163,9 +163,13 @@ class MeasurementSettings(_Settings):
     sample, source
         What was measured, and where the file comes from.
     q_min_per_A, q_max_per_A, window
-        For g_pdf: the sine transform that made it, so that the model goes through the same.
+        For a function of r: the sine transform that made it, so that the model goes through the same.
     from_x, to_x
         Part of the curve that is compared, 1/Å or Å; all that the model covers when left out.
+    repair
+        Rules by which an odd file is mended: sort, drop-backward, drop-nonfinite, drop-bad-lines, cut-low-r.
+    force_quantity
+        Use the file as `quantity` even where its limits say that it is another function.
     """
 
     file: str
@@ -179,12 +183,18 @@ class MeasurementSettings(_Settings):
     window: Literal["step", "lorch"] = "step"
     from_x: NotNegative | None = None
     to_x: Positive | None = None
+    repair: tuple[Literal["sort", "drop-backward", "drop-nonfinite", "drop-bad-lines", "cut-low-r"], ...] = ()
+    force_quantity: bool = False
     sha256: str = ""
 
     @model_validator(mode="after")
     def _transform_is_known(self) -> Self:
-        if self.quantity is Quantity.G_PDF and self.q_max_per_A is None:
-            raise ValueError("g_pdf needs q_max_per_A, the upper limit of the sine transform that made the file")
+        if not self.quantity.of_q and self.q_max_per_A is None:
+            raise ValueError(
+                f"{self.quantity} needs q_max_per_A, the upper limit of the sine transform that made the file"
+            )
+        if self.quantity.of_neutrons and self.radiation != "neutron":
+            raise ValueError(f"{self.quantity} is defined for neutrons; radiation is {self.radiation}")
         return self
 
     @property

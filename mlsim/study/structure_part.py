@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from mlsim.composition import Composition
 from mlsim.curve import Curve, Estimate, Measurement, Quantity, estimate_over, weighted_profile_r
 from mlsim.errors import DataError
 from mlsim.geometry import largest_exact_radius
@@ -127,15 +128,23 @@ def topology_part(
     return StructurePart(rows, series)
 
 
-def measured(entry: MeasurementSettings) -> Measurement:
+def measured(entry: MeasurementSettings, fractions: Mapping[str, float]) -> Measurement:
     """Return a measured curve of the settings, with at least one point in the range that is to be compared.
 
     Raises
     ------
     DataError
-        If the file cannot be read as two or three columns, or holds nothing in that range.
+        If the file cannot be read as two or three columns, holds nothing in that range, or is another function.
     """
-    measurement = read_measurement(entry.file, entry.quantity, entry.radiation, entry.sample, entry.source)
+    measurement = read_measurement(
+        entry.file,
+        entry.quantity,
+        entry.radiation,
+        entry.sample,
+        entry.source,
+        repair=entry.repair,
+        fractions=None if entry.force_quantity else fractions,
+    )
     curve = measurement.curve
     try:
         curve.between(entry.from_x or 0.0, entry.to_x or float(curve.x[-1]))
@@ -148,9 +157,11 @@ def measured_part(
     ensembles: Sequence[Sequence[Atoms]], entries: Sequence[MeasurementSettings], *, form_factors: str
 ) -> StructurePart:
     """Compare the glasses with measured curves, model and data through the same transform."""
-    rows, curves, notes = [], [], []
+    rows, curves = [], []
+    notes: list[str] = []
     for entry in entries:
-        measurement = measured(entry)
+        measurement = measured(entry, Composition.of_atoms(ensembles[0][0].get_chemical_symbols()).fractions)
+        notes += [f"{entry.label}: {note}" for note in measurement.notes]
         data = _compared_range(measurement.curve, entry, ensembles)
         models = [_model_of(frames, data, entry, ions=form_factors == "ions") for frames in ensembles]
         values = [weighted_profile_r(model, data) for model in models]
