@@ -43,10 +43,11 @@ _NAMES = {
     "melt_quench": "Frame FrameRecorder Glass GlassTransition Schedule Segment ThermoLog default_minimum_distances "
     "glass_transition hold_schedule pack production_schedule quick_schedule run_schedule",
     "report": "write_report",
-    "scattering": "Identification Instrument Probe anomalous_terms box_truncated converted form_factor g_pdf_of "
-    "identified mean_length_squared mean_square_ratio neutron_length over_glasses "
-    "partial_contributions partial_g_of_r partial_structure_factors qi_of_q_of "
-    "scattering_amplitudes smallest_q total_scattering weighted_sum weights window_function",
+    "scattering": "CurveFit Identification Instrument Probe anomalous_terms box_truncated converted fitted_curve "
+    "form_factor g_pdf_of identified mean_length_squared mean_square_ratio neutron_length over_glasses "
+    "partial_contributions partial_g_of_r partial_structure_factors peak_position peak_positions "
+    "qi_of_q_of running_coordination scattering_amplitudes smallest_q total_scattering weighted_sum "
+    "weights window_function",
     "study": "StudySettings read_study run_study",
     "topology": "BondCutoff Bonds Topology bond_cutoffs bonds_of chosen_cutoffs estimates_over_glasses links_between "
     "neighbour_counts polyhedra_of topology_of",

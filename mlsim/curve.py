@@ -209,6 +209,8 @@ def weighted_profile_r(model: Curve, data: Curve) -> float:
     """
     y = _on_grid_of(model, data)
     weight = np.ones_like(y) if data.sigma is None else data.sigma**-2
+    if not data.y.any():
+        raise DataError(f"Rw of {data.quantity}: the data are zero throughout; choose another range")
     return float(np.sqrt((weight * (data.y - y) ** 2).sum() / (weight * data.y**2).sum()))
 
 

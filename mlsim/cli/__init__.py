@@ -18,6 +18,7 @@ import typer
 from mlsim import __version__
 from mlsim.cli.analysis import topology
 from mlsim.cli.compare import compare
+from mlsim.cli.fit_curve import fit_curve
 from mlsim.cli.pipeline import md, pack, quench
 from mlsim.cli.run import report, run
 from mlsim.cli.scattering import convert, identify, scatter
@@ -42,6 +43,7 @@ for command, about in (
     (scatter, "S(Q) or G_PDF(r) of structures, X-ray or neutron."),
     (identify, "Which function and normalisation a measured file holds."),
     (convert, "One function of total scattering as another."),
+    (fit_curve, "Structures beside a measured curve: Rw, fitted nuisance parameters, figure."),
     (topology, "Coordination, links and anion surroundings of structures."),
     (transport, "Diffusivity, conductivity and activation energy from trajectories."),
     (compare, "Two studies, or a study and published values, side by side with the significance of each difference."),
@@ -56,6 +58,7 @@ _SEVERAL = {
     "--temperature-K": re.compile(r"\d+(\.\d*)?"),
     "--quench": re.compile(r".*\.csv"),
     "--cutoff": re.compile(r"[A-Z][a-z]?-[A-Z][a-z]?=.*"),
+    "--vary": re.compile(r"[a-z_]+(=[\d.:]+)?"),
 }
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlsim.curve import Estimate
     from mlsim.scattering import Identification, Probe
 
-__all__ = ["convert", "identify", "scatter"]
+__all__ = ["convert", "identify", "probe_of", "scatter"]
 
 Name = Literal[
     "s_of_q", "i_of_q", "qi_of_q", "f2_of_q", "f_keen", "g_pdf", "t_of_r", "g_of_r", "g_keen", "d_keen", "t_keen"
@@ -65,7 +65,7 @@ def scatter(
     require_absent(output, force)
     ensembles = read_ensembles(files)
     elements = sorted(set(ensembles[0][0].get_chemical_symbols()))
-    probe = _probe(radiation, ions=ions, isotopes=isotope, wavelength_A=wavelength, elements=elements)
+    probe = probe_of(radiation, ions=ions, isotopes=isotope, wavelength_A=wavelength, elements=elements)
     curves = [
         total_scattering(
             frames,
@@ -116,7 +116,7 @@ def identify(
         file,
         columns,
         sample.fractions,
-        radiation=_probe(beam, isotopes=isotope, elements=sample.elements),
+        radiation=probe_of(beam, isotopes=isotope, elements=sample.elements),
         number_density=number_density,
     )
     density_text = None
@@ -188,7 +188,7 @@ def convert(
         curve,
         wanted,
         fractions=sample.fractions,
-        radiation=_probe(radiation, ions=ions, isotopes=isotope, elements=sample.elements),
+        radiation=probe_of(radiation, ions=ions, isotopes=isotope, elements=sample.elements),
         number_density=number_density,
         grid=grid,
         window=window,
@@ -222,7 +222,7 @@ def _radiation_of(file: Path, header: dict[str, str] | Any) -> Literal["xray", "
     return "xray"
 
 
-def _probe(
+def probe_of(
     radiation: Literal["xray", "neutron"],
     *,
     ions: bool = False,

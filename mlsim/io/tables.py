@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsim.atomic import atomic_write_text
 from mlsim.errors import DataError
 from mlsim.melt_quench import ThermoLog
 
-__all__ = ["read_thermo_csv", "write_thermo_csv"]
+__all__ = ["read_thermo_csv", "write_table_csv", "write_thermo_csv"]
 
 _COLUMNS: Final = ("time_ps", "temperature_K", "potential_energy_eV", "pressure_GPa", "volume_A3", "segment")
 
 
 def write_thermo_csv(path: str | os.PathLike[str], log: ThermoLog) -> Path:
     """Write temperature, energy, pressure and volume of a run, one row per logged step, and return the path."""
+    return write_table_csv(path, {name: getattr(log, name) for name in _COLUMNS})
+
+
+def write_table_csv(path: str | os.PathLike[str], columns: Mapping[str, NDArray[Any]]) -> Path:
+    """Write columns of equal length under their names, and return the path."""
     target = Path(path)
-    rows = zip(*(getattr(log, name).tolist() for name in _COLUMNS), strict=True)
-    lines = [",".join(_COLUMNS), *(",".join(f"{value:.10g}" for value in row) for row in rows)]
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    lines = [",".join(columns), *(",".join(f"{value:.10g}" for value in row) for row in rows)]
     atomic_write_text(target, "\n".join(lines) + "\n")
     return target
 

@@ -16,12 +16,15 @@ From distances to data, each step one function:
 `converted`                      any quantity into any other
 `box_truncated`                  what a box shows of S(Q), for models and data alike
 `identified`                     which function a measured curve is, with the evidence
+`fitted_curve`                   a measured curve beside glasses: Rw, χ², bounded nuisance parameters
+`peak_positions`                 over independent glasses, as `running_coordination`
 `over_glasses`                   mean and standard error over independent glasses
 `smallest_q`                     below which the box says nothing
 ===============================  ==================================================================
 """
 
 from mlsim.scattering.conversions import converted
+from mlsim.scattering.fit import CurveFit, fitted_curve
 from mlsim.scattering.form_factors import (
     form_factor,
     mean_length_squared,
@@ -34,16 +37,19 @@ from mlsim.scattering.identify import Identification, identified
 from mlsim.scattering.instrument import Instrument
 from mlsim.scattering.partials import partial_g_of_r, partial_structure_factors, smallest_q
 from mlsim.scattering.probe import Probe, anomalous_terms
+from mlsim.scattering.shells import peak_position, peak_positions, running_coordination
 from mlsim.scattering.total import over_glasses, partial_contributions, total_scattering, weighted_sum
 from mlsim.scattering.transforms import box_truncated, g_pdf_of, qi_of_q_of, window_function
 
 __all__ = [
+    "CurveFit",
     "Identification",
     "Instrument",
     "Probe",
     "anomalous_terms",
     "box_truncated",
     "converted",
+    "fitted_curve",
     "form_factor",
     "g_pdf_of",
     "identified",
@@ -54,7 +60,10 @@ __all__ = [
     "partial_contributions",
     "partial_g_of_r",
     "partial_structure_factors",
+    "peak_position",
+    "peak_positions",
     "qi_of_q_of",
+    "running_coordination",
     "scattering_amplitudes",
     "smallest_q",
     "total_scattering",

@@ -126,7 +126,7 @@ def total_scattering(
     if r is not None and r_max_A is not None:
         raise SettingsError(f"{wanted}: give either r or r_max_A, both say where the grid of r ends")
     distances = _r_grid(checked_radius(arrays, r_max_A)) if r is None else _checked_r(r)
-    end = _end_of_pairs(arrays, distances)
+    end = end_of_pairs(arrays, distances)
     terms = _weighted(arrays, grid, end, probe, instrument.without_damping())
     g = g_pdf_of(Curve(Quantity.I_OF_Q, grid, terms.sum(axis=0)), distances, window=window)
     return _function_of_r(g, wanted, arrays, probe, instrument)
@@ -171,7 +171,7 @@ def partial_contributions(
         found = [_function_of_q(term, grid, wanted, arrays, probe) for term in terms]
     else:
         distances = _checked_r(r if r is not None else [])
-        end = _end_of_pairs(arrays, distances) if r_max_A is None else checked_radius(arrays, r_max_A)
+        end = end_of_pairs(arrays, distances) if r_max_A is None else checked_radius(arrays, r_max_A)
         terms = _weighted(arrays, grid, end, probe, instrument.without_damping())
         curves = [g_pdf_of(Curve(Quantity.I_OF_Q, grid, term), distances, window=window) for term in terms]
         found = [_function_of_r(g, wanted, arrays, probe, instrument) for g in curves]
@@ -221,7 +221,7 @@ def _weighted(frames: Frames, q: Floats, r_end: float, probe: Probe, instrument:
     return np.array([pair_weights[pair] * (a - 1) for pair, a in zip(frames.pairs, partials, strict=True)])
 
 
-def _end_of_pairs(frames: Frames, r: Floats) -> float:
+def end_of_pairs(frames: Frames, r: Floats) -> float:
     """Where the pairs for a function of r end: beyond the last r, but short of the atoms' own images if possible."""
     last = float(r[-1])
     own_images = 2 * frames.exact_radius
