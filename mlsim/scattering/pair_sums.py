@@ -3,7 +3,7 @@
 A sum over pairs of a smooth function f(r) is kept as weights on equally spaced nodes: each pair puts the six weights
 of fifth-order Lagrange interpolation on the nodes around its distance, so that sum_pairs f(r) = sum_nodes W_n f(r_n)
 for every f at once. For f = sin(Qr)/(Qr) the error relative to f is at most 0.005 (Q h)⁶ with node step h: 2e-8 at
-Q h = 0.125. With one weight per pair the same loop makes a histogram.
+Q h = 0.125. The same loop counts pairs in fine bins of r.
 
 Images are taken as far out as the radius asks, so a radius beyond half the cell is exact for the periodic structure.
 Memory is linear in the number of atoms; time is linear in the number of pairs.
@@ -13,17 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numba
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from mlsim.errors import DataError
 from mlsim.geometry import cell_heights, largest_exact_radius
 
-__all__ = ["Frames", "checked_frames", "node_radii", "pair_nodes"]
+__all__ = ["Frames", "checked_frames", "node_radii", "pair_counts", "pair_nodes"]
 
 Floats = NDArray[np.float64]
 Pair = tuple[str, str]
@@ -33,6 +35,10 @@ PADDING = 2
 
 _BINS_PER_RADIUS = 5.0
 _ATOMS_PER_BIN = 2.0
+_FINE_BIN_A = 0.01
+_KEPT = 4
+_recent: dict[tuple[bytes, float, float], tuple[Floats, Floats]] = {}
+"""Nodes and counts of the last calls: S(Q), G_PDF(r) and g(r) of the same frames visit their pairs once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +107,7 @@ def checked_frames(frames: Sequence[Atoms]) -> Frames:
         raise DataError("scattering: got one ase.Atoms, expected a sequence of frames; pass [atoms]")
     if not len(frames):
         raise DataError("scattering: no frames given")
-    formula = frames[0].get_chemical_formula(mode="hill")
+    first = np.sort(frames[0].numbers)
     for k, atoms in enumerate(frames):
         if not len(atoms):
             raise DataError(f"scattering: frame {k} holds no atoms")
@@ -109,25 +115,28 @@ def checked_frames(frames: Sequence[Atoms]) -> Frames:
             raise DataError(f"scattering: frame {k} is not periodic along all three vectors; give it a cell and pbc")
         if not np.isfinite(atoms.positions).all():
             raise DataError(f"scattering: frame {k} holds positions that are not finite")
-        found = atoms.get_chemical_formula(mode="hill")
-        if found != formula:
+        if not np.array_equal(np.sort(atoms.numbers), first):
+            found, expected = (a.get_chemical_formula(mode="hill") for a in (atoms, frames[0]))
             raise DataError(
-                f"scattering: frame {k} is {found}, the first is {formula}; "
+                f"scattering: frame {k} is {found}, the first is {expected}; "
                 "frames of one glass hold the same atoms, average different glasses with over_glasses"
             )
-    elements, counts = np.unique(frames[0].get_chemical_symbols(), return_counts=True)
-    species = tuple(np.searchsorted(elements, atoms.get_chemical_symbols()).astype(np.int64) for atoms in frames)
+    numbers, counts = np.unique(first, return_counts=True)
+    order = np.argsort([chemical_symbols[z] for z in numbers])  # elements go by symbol, not by number
+    place = np.zeros(numbers.max() + 1, dtype=np.int64)
+    place[numbers[order]] = np.arange(len(numbers))
+    species = tuple(place[atoms.numbers] for atoms in frames)
     return Frames(
-        elements=tuple(str(e) for e in elements),
-        counts=counts.astype(np.int64),
+        elements=tuple(chemical_symbols[z] for z in numbers[order]),
+        counts=counts[order].astype(np.int64),
         species=species,
         positions=tuple(np.array(atoms.positions, dtype=float) for atoms in frames),
         cells=tuple(np.array(atoms.cell.array, dtype=float) for atoms in frames),
     )
 
 
-def pair_nodes(frames: Frames, r_end: float, step: float, *, histogram: bool, by_volume: bool = False) -> Floats:
-    """Return the weights of the unordered pairs with r < `r_end`, averaged over frames, shape (pair, node).
+def pair_nodes(frames: Frames, r_end: float, step: float) -> Floats:
+    """Return the weights of the unordered pairs below `r_end` on nodes, averaged over frames, shape (pair, node).
 
     Parameters
     ----------
@@ -137,24 +146,66 @@ def pair_nodes(frames: Frames, r_end: float, step: float, *, histogram: bool, by
         Å.
     step
         Å between nodes.
-    histogram
-        One weight per pair in bin floor(r/step), else the six weights of Lagrange interpolation.
-    by_volume
-        Multiply every frame by its volume in Å3.
     """
+    key = (_digest(frames), r_end, step)
+    if key not in _recent:
+        n_pairs = len(frames.pairs)
+        nodes = np.zeros((n_pairs, int(np.ceil(r_end / step)) + 6))
+        counts = np.zeros((n_pairs, int(np.ceil(r_end / _FINE_BIN_A)) + 1))
+        _visit(frames, r_end, nodes, step, counts, _FINE_BIN_A)
+        while len(_recent) >= _KEPT:
+            _recent.pop(next(iter(_recent)), None)
+        _recent[key] = nodes, counts
+    return _recent[key][0]
+
+
+def pair_counts(frames: Frames, n_bins: int, step: float) -> Floats:
+    """Return the unordered pairs in bins of r, each frame multiplied by its volume, averaged, shape (pair, bin).
+
+    Taken from the last `pair_nodes` of the same frames where that reached as far and the bins fit.
+
+    Parameters
+    ----------
+    frames
+        One glass.
+    n_bins, step
+        Number of bins and their width in Å.
+    """
+    whole = round(step / _FINE_BIN_A)
+    if whole >= 1 and abs(whole * _FINE_BIN_A - step) < 1e-12:
+        digest = _digest(frames)
+        for (known, r_end, _), (_, counts) in list(_recent.items()):
+            if known == digest and r_end >= n_bins * step * (1 - 1e-12):
+                return np.asarray(counts[:, : n_bins * whole].reshape(len(counts), n_bins, whole).sum(axis=2))
+    counts = np.zeros((len(frames.pairs), n_bins + 1))
+    _visit(frames, n_bins * step, np.zeros((len(counts), 0)), 1.0, counts, step)
+    return counts[:, :n_bins]
+
+
+def _visit(frames: Frames, r_end: float, nodes: Floats, step: float, counts: Floats, bin_width: float) -> None:
+    """Add all pairs of all frames to nodes and to counts, over the number of frames."""
     n_elements = len(frames.elements)
     pair_index = np.empty((n_elements, n_elements), dtype=np.int64)
     for k, (i, j) in enumerate(zip(*np.triu_indices(n_elements), strict=True)):
         pair_index[i, j] = pair_index[j, i] = k
-    n_nodes = int(np.ceil(r_end / step)) + (0 if histogram else 6)
-    total = np.zeros((len(frames.pairs), n_nodes))
     for species, positions, cell, volume in zip(
         frames.species, frames.positions, frames.cells, frames.volumes, strict=True
     ):
-        nodes = np.zeros_like(total)
-        _deposit(*_binned(positions, species, cell, r_end), pair_index, r_end, step, histogram, nodes)
-        total += nodes * (volume if by_volume else 1.0)
-    return np.asarray(total / len(frames.cells))
+        own_nodes, own_counts = np.zeros_like(nodes), np.zeros_like(counts)
+        binned = _binned(positions, species, cell, r_end)
+        _deposit(*binned, pair_index, r_end, 1 / step, own_nodes, 1 / bin_width, own_counts)
+        nodes += own_nodes / len(frames.cells)
+        counts += own_counts * volume / len(frames.cells)
+
+
+def _digest(frames: Frames) -> bytes:
+    """Fingerprint of what decides the pair sums."""
+    total = blake2b(digest_size=16)
+    for species, positions, cell in zip(frames.species, frames.positions, frames.cells, strict=True):
+        for array in (species, positions, cell):
+            total.update(np.ascontiguousarray(array).tobytes())
+    total.update(" ".join(frames.elements).encode())
+    return total.digest()
 
 
 def node_radii(n_nodes: int, step: float) -> Floats:
@@ -204,30 +255,25 @@ def _half_columns(bin_cell: Floats, bin_heights: Floats, r_end: float) -> NDArra
 
 
 @numba.njit(cache=True, error_model="numpy", inline="always")
-def _add(nodes, pair, x, histogram):  # type: ignore[no-untyped-def]
+def _add(nodes, pair, x):  # type: ignore[no-untyped-def]
     """Put one pair at x = r/step on the nodes of its elements."""
     k = int(x)
-    if histogram:
-        if k < nodes.shape[1]:
-            nodes[pair, k] += 1.0
-    else:
-        t = x - k
-        a, b, c, d, e = t + 2.0, t + 1.0, t - 1.0, t - 2.0, t - 3.0
-        left, right = a * b * t, c * d * e
-        nodes[pair, k] -= b * t * right * (1 / 120)
-        nodes[pair, k + 1] += a * t * right * (1 / 24)
-        nodes[pair, k + 2] -= a * b * right * (1 / 12)
-        nodes[pair, k + 3] += left * d * e * (1 / 12)
-        nodes[pair, k + 4] -= left * c * e * (1 / 24)
-        nodes[pair, k + 5] += left * c * d * (1 / 120)
+    t = x - k
+    a, b, c, d, e = t + 2.0, t + 1.0, t - 1.0, t - 2.0, t - 3.0
+    left, right = a * b * t, c * d * e
+    nodes[pair, k] -= b * t * right * (1 / 120)
+    nodes[pair, k + 1] += a * t * right * (1 / 24)
+    nodes[pair, k + 2] -= a * b * right * (1 / 12)
+    nodes[pair, k + 3] += left * d * e * (1 / 12)
+    nodes[pair, k + 4] -= left * c * e * (1 / 24)
+    nodes[pair, k + 5] += left * c * d * (1 / 120)
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _deposit(positions, species, start, n_bins, columns, cell, pair_index, r_end, step, histogram, nodes):  # type: ignore[no-untyped-def]
+def _deposit(positions, species, start, n_bins, columns, cell, pair_index, r_end, per_step, nodes, per_bin, counts):  # type: ignore[no-untyped-def]
     """Visit each unordered pair of atoms and images with r < r_end once; bins of a column lie one behind the other."""
     nx, ny, nz = n_bins
     xs, ys, zs = positions[0], positions[1], positions[2]
-    limit, per_step = r_end / step, 1.0 / step
     distance = np.empty(species.shape[0])
     for here in range(nx * ny * nz):
         bx, by, bz = here // (ny * nz), here // nz % ny, here % nz
@@ -249,7 +295,11 @@ def _deposit(positions, species, start, n_bins, columns, cell, pair_index, r_end
                     first = i + 1 if c == 0 and sz == 0 else begin
                     for j in range(first, end):
                         dx, dy, dz = xs[j] - px, ys[j] - py, zs[j] - pz
-                        distance[j - first] = np.sqrt(dx * dx + dy * dy + dz * dz) * per_step
+                        distance[j - first] = np.sqrt(dx * dx + dy * dy + dz * dz)
                     for j in range(first, end):
-                        if distance[j - first] < limit:
-                            _add(nodes, pair_index[species[i], species[j]], distance[j - first], histogram)
+                        r = distance[j - first]
+                        if r < r_end:
+                            pair = pair_index[species[i], species[j]]
+                            counts[pair, int(r * per_bin)] += 1.0
+                            if nodes.shape[1] > 0:
+                                _add(nodes, pair, r * per_step)

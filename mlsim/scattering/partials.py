@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from mlsim.curve import Curve, Quantity
 from mlsim.errors import SettingsError
 from mlsim.scattering.instrument import IDEAL, Instrument
-from mlsim.scattering.pair_sums import Frames, Pair, checked_frames, node_radii, pair_nodes
+from mlsim.scattering.pair_sums import Frames, Pair, checked_frames, node_radii, pair_counts, pair_nodes
 from mlsim.scattering.transforms import sine_sums, uniform_sphere
 
 __all__ = ["partial_g_of_r", "partial_structure_factors", "smallest_q"]
@@ -64,7 +64,7 @@ def partial_g_of_r(
     if not 0 < r_step_A <= r_end:
         raise SettingsError(f"partial g(r): bins of {r_step_A:g} Å up to {r_end:g} Å; expected 0 < step <= r_max")
     n_bins = int(np.floor(r_end / r_step_A * (1 + 1e-12)))
-    histogram = pair_nodes(arrays, n_bins * r_step_A, r_step_A, histogram=True, by_volume=True)[:, :n_bins]
+    histogram = pair_counts(arrays, n_bins, r_step_A)
     edges = np.arange(n_bins + 1) * r_step_A
     shells = 4 / 3 * np.pi * np.diff(edges**3)
     centres = (edges[1:] + edges[:-1]) / 2
@@ -117,7 +117,7 @@ def partial_structure_factors(
 def structure_factor_array(frames: Frames, q: Floats, r_end: float, instrument: Instrument = IDEAL) -> Floats:
     """Return A_ij(Q) of checked frames, shape (pair, Q), pairs in the order of `frames.pairs`."""
     step = min(_LARGEST_STEP_A, _STEP_TIMES_Q / max(float(q[-1]), 1e-3))
-    nodes = pair_nodes(frames, r_end, step, histogram=False)
+    nodes = pair_nodes(frames, r_end, step)
     sums = sine_sums(nodes, node_radii(nodes.shape[1], step), q, instrument)
     factor = frames.n_atoms * _per_pair(frames)
     return np.asarray(1 + factor[:, None] * sums - frames.number_density * _uniform(q, r_end, step, instrument))
