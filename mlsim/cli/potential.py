@@ -15,6 +15,7 @@ from mlsim.errors import SettingsError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mlsim.potential.crystal_properties import CrystalCheck
     from mlsim.potential.evaluate import MeltCheck, Prediction
 
 __all__ = ["app"]
@@ -242,6 +243,7 @@ def evaluate(
         str, typer.Option(help="Python that has the recipe's teacher, to compare its lattice constants.")
     ] = "",
     melts: Annotated[bool, typer.Option(help="Run the four 20 ps melts of 114 atoms as well.")] = True,
+    crystals: Annotated[bool, typer.Option(help="Relax the crystals; bulk moduli and phonons as well.")] = True,
     refit_e0s: Annotated[
         bool, typer.Option(help="First move its energy zero per element to that of the training labels.")
     ] = False,
@@ -251,6 +253,7 @@ def evaluate(
     """Write the model card: errors on held-out chains, lattice constants, short range, its own melts."""
     from mlsim.atomic import atomic_write_text
     from mlsim.potential import describe, load
+    from mlsim.potential.crystals import PBE_LATTICE_A
     from mlsim.potential.dataset import labelled_chains
     from mlsim.potential.evaluate import (
         class_of,
@@ -273,23 +276,23 @@ def evaluate(
     check_split(split, found.elements)
     say = PlainProgress(unit="frames")
     shifts = energy_shifts(calculator, split.train) if refit_e0s else {}
-    judged = {
-        part: predictions(calculator, getattr(split, part), say, energy_shifts_eV=shifts)
-        for part in ("validation", "test")
-    }
+    held_out = {"validation": split.validation, "test": split.test}
+    judged = {part: predictions(calculator, held_out[part], say, energy_shifts_eV=shifts) for part in held_out}
     errors = {
         f"{part} frames by {what}": errors_by(judged[part], key)
         for part in judged
         for what, key in (("class", class_of), ("composition", composition_of))
     }
-    teacher = teacher_lattice_constants(settings.teacher, teacher_python) if teacher_python else {}
+    known = PBE_LATTICE_A if settings.teacher == "gpaw" else {}
+    teacher = teacher_lattice_constants(settings.teacher, teacher_python) if teacher_python else known
     lattice = {name: (own, teacher.get(name)) for name, own in lattice_constants(calculator).items()}
     repulsion = shortest_repulsion(calculator, settings.elements)
+    # float32 forces are too coarse to relax a crystal to 1e-3 eV/Å and to differentiate
+    checked = _crystals(load(model, dtype="float64")) if crystals else []
     runs = _melts(calculator) if melts else []
-    command = shlex.join(["mlsim", *sys.argv[1:]])
-    title = f"{found.name} ({found.sha256[:12]})"
     _write_parity(judged["test"], out.with_suffix(".png"))
-    atomic_write_text(out, model_card(title, command, errors, lattice, repulsion, runs))
+    title, command = f"{found.name} ({found.sha256[:12]})", shlex.join(["mlsim", *sys.argv[1:]])
+    atomic_write_text(out, model_card(title, command, errors, lattice, repulsion, runs, checked))
     typer.echo(f"wrote {out}")
 
 
@@ -320,6 +323,20 @@ def _write_parity(judged: Sequence[Prediction], path: Path) -> None:
         for classes, pair in zip(points.values(), values, strict=True):
             classes[name] = pair
     write_parity(points, path)
+
+
+def _crystals(calculator: object) -> list[CrystalCheck]:
+    from mlsim.errors import NotConverged
+    from mlsim.potential.crystal_properties import crystal_check
+    from mlsim.potential.crystals import CRYSTALS
+
+    checked = []
+    for name in CRYSTALS:
+        try:
+            checked.append(crystal_check(name, calculator))
+        except NotConverged as error:
+            typer.echo(f"{name}: left out of the card: {error}", err=True)
+    return checked
 
 
 def _melts(calculator: object) -> list[MeltCheck]:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,9 +99,18 @@ class Recipe(BaseModel):
     largest_force_eV_A: float = Field(default=300.0, description="Frames beyond it are left out: no teacher knows them")
 
     def split(self, chains: Mapping[str, list[Atoms]]) -> Split:
-        """Split labelled chains into training, validation and test as this recipe says."""
+        """Split labelled chains into training, validation and test as this recipe says.
+
+        A pattern may fit chains of the recipe that are not labelled yet; one that fits none at all is refused.
+        """
+        planned = [name for group in self.groups for name in chain_names(group) if name not in chains]
+
+        def due(patterns: tuple[str, ...]) -> list[str]:
+            waiting = [p for p in patterns if any(fnmatchcase(name, p) for name in planned)]
+            return [p for p in patterns if p not in waiting or any(fnmatchcase(name, p) for name in chains)]
+
         return split_by_chain(
-            chains, validation=self.validation, test=self.test, largest_force_eV_A=self.largest_force_eV_A
+            chains, validation=due(self.validation), test=due(self.test), largest_force_eV_A=self.largest_force_eV_A
         )
 
     def part(self, chain: str) -> str:

@@ -74,15 +74,8 @@ def train(
     neighbours = mean_neighbour_number(members, settings.cutoff_A)
     for name, frames in (("train", members), ("validation", split.validation), *_replay(settings)):
         _write_for_mace(work / f"{name}.extxyz", frames, settings.core_forces_weight)
-    start = start_from.name if isinstance(start_from, Path) else start_from
-    record: dict[str, object] = {
-        "settings": settings.model_dump(mode="json"),
-        "start_from": start,
-        "mean_neighbour_number": neighbours,
-        "frames": {"train": len(members), "validation": len(split.validation), "test": len(split.test)},
-        "atoms": {"train": sum(map(len, members)), "validation": sum(map(len, split.validation))},
-        "dataset_sha256": dataset_sha256((*split.train, *split.validation, *split.test)),
-    }
+    record = _record(settings, split, members, start_from.name if isinstance(start_from, Path) else start_from)
+    record["mean_neighbour_number"] = neighbours
     command = trainer_command(settings, work, energies, neighbours, start_from, device)
     _refuse_other_run(work, {"command": command, "dataset_sha256": record["dataset_sha256"]})
     log = run_trainer(command, work, settings, progress or SilentProgress())
@@ -99,6 +92,18 @@ def train(
     record["E0s_eV"] = log.E0s_eV
     record["learning_curve"] = [list(astuple(epoch)) for epoch in log.epochs]
     return record
+
+
+def _record(
+    settings: TrainingSettings, split: Split, members: Sequence[Atoms], start_from: str | None
+) -> dict[str, object]:
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "start_from": start_from,
+        "frames": {"train": len(members), "validation": len(split.validation), "test": len(split.test)},
+        "atoms": {"train": sum(map(len, members)), "validation": sum(map(len, split.validation))},
+        "dataset_sha256": dataset_sha256((*split.train, *split.validation, *split.test)),
+    }
 
 
 def start_model(dataset: Path, name: str) -> Path | str | None:

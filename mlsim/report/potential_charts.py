@@ -101,7 +101,7 @@ def write_calibration(
     middle = [float(np.sqrt(np.mean(deviation[b] ** 2))) for b in bins]
     mean_error = [float(np.sqrt(np.mean(error[b] ** 2))) for b in bins]
     ends = np.array([deviation.min(), max(float(deviation.max()), *thresholds)])
-    with _canvas(path, 1, 4.2) as axes:
+    with _canvas(path, 1, 6.0) as axes:
         axis = axes[0]
         axis.plot(deviation, error, ".", color=DATA, markersize=2.5, alpha=0.5, label="atoms of held-out frames")
         axis.plot(middle, mean_error, "o-", color=MODEL, label="root mean square in bins of equal size")
@@ -112,7 +112,7 @@ def write_calibration(
             xscale="log", yscale="log", xlabel="committee deviation / eV Å$^{-1}$", ylabel="force error / eV Å$^{-1}$"
         )
         axis.set_title(f"rank correlation {rank_correlation:.2f}, {len(deviation)} atoms")
-        axis.legend()
+        axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _colours(number: int) -> list[str]:

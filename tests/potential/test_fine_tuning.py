@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from toy_labels import labelled_frame
 
-from mlsim.errors import NotConverged, SettingsError
+from mlsim.errors import DataError, NotConverged, SettingsError
 from mlsim.potential import describe
-from mlsim.potential.recipe import Round, TrainingSettings, round_model
+from mlsim.potential.recipe import Recipe, Round, TrainingSettings, round_model
+from mlsim.potential.sample import MeltGroup
 from mlsim.potential.train import bootstrapped, start_model
 from mlsim.potential.trainer import Epoch, TrainerLog, foundation_name, trainer_command
 
@@ -98,3 +99,21 @@ def test_only_the_first_member_of_a_round_sees_every_chain() -> None:
     assert [m.bootstrap for m in members] == [False, True, True]
     assert len({m.seed for m in members}) == 3
     assert np.unique([round_model(Path("d"), "r1", k).name for k in range(3)]).size == 3
+
+
+def test_a_pattern_may_wait_for_chains_of_the_recipe_but_not_for_unknown_ones() -> None:
+    group = MeltGroup(name="a", formulas=("LiCl",), densities_g_cm3=(1.5,), seeds=(1, 8, 9))
+    recipe = Recipe(
+        name="x",
+        elements=("Li", "Cl"),
+        teacher="gpaw",
+        groups=(group,),
+        validation=("*-s8",),
+        test=("*-s9",),
+        rounds=(),
+    )
+    chains = {f"a-LiCl-1.5-s{k}": [labelled_frame(f"a-LiCl-1.5-s{k}", k)] for k in (1, 8)}
+    split = recipe.split(chains)
+    assert (len(split.train), len(split.validation), len(split.test)) == (1, 1, 0)
+    with pytest.raises(DataError, match=r"pattern '\*-s7' matches no chain"):
+        recipe.model_copy(update={"test": ("*-s7",)}).split(chains)

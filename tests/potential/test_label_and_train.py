@@ -18,6 +18,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from mlsim.errors import DataError, SettingsError
+from mlsim.potential import describe, load
 from mlsim.potential.crystals import crystal_cell
 from mlsim.potential.dataset import dataset_sha256, labelled_chains, split_by_chain
 from mlsim.potential.label import label_dataset
@@ -195,3 +196,38 @@ def test_gpaw_gives_the_labels_of_the_shipped_dataset_again(tmp_path: Path) -> N
     assert again.get_potential_energy() == pytest.approx(shipped[0].get_potential_energy(), abs=1e-4)
     assert np.allclose(again.get_forces(), shipped[0].get_forces(), atol=2e-3)
     assert np.allclose(again.get_stress(), shipped[0].get_stress(), atol=5e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_fine_tuning_with_replay_keeps_one_head_that_the_engine_compiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLSIM_CACHE", str(tmp_path / "cache"))
+    first = labelled_chains(shipped_folder("data") / "lzoc-dft" / "labels.extxyz.xz")
+    chains = {name: first[name] for name in ("first-0", "first-1", "first-2", "first-5", "first-6")}
+    split = split_by_chain(chains, validation=["first-5"], test=["first-6"])
+    base = describe("lzoc-base").path
+    settings = TrainingSettings(
+        epochs=2,
+        learning_rate=1e-3,
+        final_learning_rate=5e-4,
+        finetuning="multihead",
+        e0s="least squares",
+        replay="lzoc-base-labels",
+        replay_frames=20,
+    )
+    recipe = Recipe(
+        name="x", elements=("Li", "O", "Cl", "Zr"), teacher="gpaw", groups=(), validation=(), test=(), rounds=()
+    )
+    output = tmp_path / "r.model"
+    record = train(recipe, settings, split, tmp_path / "work", output, start_from=base)
+    assert len(record["learning_curve"]) == 2
+    assert set(record["E0s_eV"]) == {"Li", "O", "Cl", "Zr"}
+    frame = chains["first-6"][0]
+    errors = {}
+    for name, model in (("base", base), ("tuned", output)):
+        atoms = frame.copy()
+        atoms.calc = load(model, engine="compiled")
+        errors[name] = np.sqrt(np.mean((atoms.get_forces() - frame.get_forces()) ** 2))
+    assert errors["tuned"] < errors["base"]
