@@ -244,3 +244,15 @@ def test_a_foreign_trajectory_without_time_steps_or_temperature_says_what_is_mis
     assert run("transport", file, "--interval-ps", "1", "-o", "t.json")[2] == (
         "error: walk.extxyz: does not say its temperature; give it with --temperature-K\n"
     )
+
+
+def test_a_warning_is_one_line_without_the_place_in_the_source(capsys: pytest.CaptureFixture[str]) -> None:
+    import warnings
+
+    from mlsim.cli import _warning_line
+
+    before = warnings.formatwarning
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert warnings.formatwarning is before
+    assert _warning_line("the cell\nis thin", UserWarning, "run.py", 3) == "warning: the cell is thin\n"

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -85,7 +86,19 @@ def mlsim(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    sys.exit(_exit_code(list(sys.argv[1:] if arguments is None else arguments)))
+    before, warnings.formatwarning = warnings.formatwarning, _warning_line
+    try:
+        code = _exit_code(list(sys.argv[1:] if arguments is None else arguments))
+    finally:
+        warnings.formatwarning = before
+    sys.exit(code)
+
+
+def _warning_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Return a warning as people read it: one line, without the place in the source."""
+    return f"warning: {' '.join(str(message).split())}\n"
 
 
 def _exit_code(arguments: list[str]) -> int:

@@ -174,7 +174,7 @@ def _say_what_the_glass_is(glass: Glass) -> None:
     from mlsim.melt_quench import rocksalt_domains
 
     for element, memory in glass.melt_memory.items():
-        verdict = "forgotten" if memory.forgotten else "REMEMBERS its packing: melt longer or hotter"
+        verdict = "places forgotten" if memory.forgotten else "places REMEMBERED: melt longer or hotter"
         typer.echo(
             f"melt: {element} moved {memory.displacement_A:.1f} Å, overlap with the packing "
             f"{memory.overlap:.2f} ± {memory.overlap_error:.2f}: {verdict}"
