@@ -92,12 +92,29 @@ def test_a_quench_that_is_done_says_so_again_at_once(run: Run) -> None:
     packed(run)
     command = ("quench", "packed.extxyz", "--schedule", "short.yaml", "-o", "q")
     first = run(*command)
+    lines = first[1].splitlines()
+    assert [line.split()[1] for line in lines if "overlap with the packing" in line] == ["Cl", "Li", "O", "Zr"]
+    assert "rocksalt LiCl: 0.0 % of the atoms" in lines
     stamp = Path("q/checkpoint.npz").stat().st_mtime_ns
     assert run(*command)[:2] == first[:2]
     assert Path("q/checkpoint.npz").stat().st_mtime_ns == stamp
     code, _, errors = run(*command, "--seed", "9")
     assert code == 2
     assert errors.startswith("error: q/checkpoint.npz: made with other settings: seed was 1, is 9; ")
+
+
+def test_a_quench_at_another_rate_takes_as_long_as_that_rate_says(run: Run) -> None:
+    ramp = "segments: [{kind: ramp, from_K: 1000, to_K: 400, rate_K_per_ps: 100}]\n"
+    Path("ramp.yaml").write_text(ramp, encoding="utf-8")
+    Path("short.yaml").write_text(SHORT, encoding="utf-8")
+    packed(run)
+    command = ("quench", "packed.extxyz", "--schedule", "ramp.yaml", "--rate-K-per-ps")
+    assert run(*command, "3000", "-o", "fast")[0] == 0
+    assert np.loadtxt("fast/thermo.csv", delimiter=",", skiprows=1)[-1, 0] == pytest.approx(0.2)
+    code, _, errors = run(*command, "-5", "-o", "slow")
+    assert code == 2 and "rate_K_per_ps: got -5.0, expected: Input should be greater than 0" in errors
+    code, _, errors = run(*command[:3], "short.yaml", "--rate-K-per-ps", "5", "-o", "slow")
+    assert code == 2 and errors == "error: schedule schedule: has no ramp whose rate could be another\n"
 
 
 def test_scatter_gives_sigma_only_for_several_glasses(run: Run) -> None:

@@ -205,12 +205,19 @@ class Schedule(BaseModel):
         rate_K_per_ps
             Positive, K/ps.
 
+        Raises
+        ------
+        SettingsError
+            If the rate is not positive, or there is no ramp.
+
         Examples
         --------
         >>> slow = quick_schedule().with_rate(5)
         >>> [round(s.total_ps) for s in slow.segments]
         [8, 180, 60, 10]
         """
+        if not any(segment.kind == "ramp" for segment in self.segments):
+            raise SettingsError(f"schedule {self.name}: has no ramp whose rate could be another")
         change = {"rate_K_per_ps": rate_K_per_ps, "duration_ps": None}
         segments = [s.model_dump() | (change if s.kind == "ramp" else {}) for s in self.segments]
         name = f"{self.name}, {rate_K_per_ps:g} K/ps"

@@ -90,6 +90,24 @@ def test_memory_does_not_grow_with_the_trajectory(suffix: str, tmp_path: Path) -
     assert peak < size / 4
 
 
+def test_a_recorder_holds_no_more_than_what_waits_for_the_next_commit(tmp_path: Path) -> None:
+    """9.6 MB of float32 positions in 40 commits, merged at the end; never more than a quarter of that in memory."""
+    n_atoms, rng = 2000, np.random.default_rng(0)
+    recorder = TrajectoryRecorder(tmp_path, ("Li",) * n_atoms, 0.02)
+    tracemalloc.start()
+    try:
+        for k in range(400):
+            recorder.append(Frame(10 * k, 0.02 * k, rng.random((n_atoms, 3)), np.eye(3) * 30, 300.0, 0.0, 0.0))
+            if k % 10 == 9:
+                recorder.commit()
+        recorder.finish()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 400 * n_atoms * 3 * 4 / 4
+    assert read_trajectory(tmp_path / "trajectory.h5").n_frames == 400
+
+
 def test_bad_requests_are_one_clear_line_and_leave_nothing(tmp_path: Path) -> None:
     source = recorded(tmp_path, CELLS["cube"])
     with pytest.raises(SettingsError, match=r"t\.lamps: do not know how to write '\.lamps'"):
