@@ -17,7 +17,7 @@ __all__ = ["ElementMemory", "melt_memory"]
 Floats = NDArray[np.float64]
 
 SITE_RADIUS_A = 1.0
-_FORGOTTEN = 2.0  # standard errors that an overlap may exceed zero by
+_FORGOTTEN = 3.0  # standard deviations that an overlap may exceed zero by; several elements are looked at
 _NOT_ITSELF_A = 1e-7  # shifts the sites, since a pair at distance 0 counts as an atom and itself
 
 
@@ -42,7 +42,7 @@ class ElementMemory:
 
     @property
     def forgotten(self) -> bool:
-        """Whether the overlap is that of random places, within two standard deviations."""
+        """Whether the overlap is that of random places, within three standard deviations."""
         return self.overlap <= _FORGOTTEN * self.overlap_error
 
 

@@ -82,7 +82,7 @@ def glass_notes(glasses: Sequence[Glass], ensembles: Sequence[Sequence[Atoms]]) 
             overlap = estimate_over([memory.overlap for memory in memories], "1")
             moved = estimate_over([memory.displacement_A for memory in memories], "Å")
             error = memories[0].overlap_error / len(memories) ** 0.5
-            kept = " (remembers: melt longer or hotter)" if overlap.value > 2 * error else ""
+            kept = " (remembers: melt longer or hotter)" if overlap.value > 3 * error else ""
             words.append(f"{element} {moved.value:.1f} Å, {overlap.value:.2f} ± {error:.2f}{kept}")
         notes.append(f"distance moved in the melt and overlap with the packing (0 when forgotten): {'; '.join(words)}")
     if {"Li", "Cl"} <= set(glasses[0].atoms.get_chemical_symbols()):
