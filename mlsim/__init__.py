@@ -40,8 +40,9 @@ _NAMES = {
     "io.structures": "read_structure read_structures write_structure",
     "io.studies": "read_schedule",
     "io.trajectories": "TrajectoryRecorder read_trajectory",
-    "melt_quench": "Frame FrameRecorder Glass GlassTransition Schedule Segment ThermoLog default_minimum_distances "
-    "glass_transition hold_schedule pack production_schedule quick_schedule run_schedule",
+    "melt_quench": "ElementMemory Frame FrameRecorder Glass GlassTransition Limits RocksaltDomains Schedule "
+    "Segment ThermoLog default_minimum_distances glass_transition hold_schedule melt_memory "
+    "pack production_schedule quick_schedule rocksalt_domains run_schedule",
     "report": "write_report",
     "scattering": "CurveFit Identification Instrument Probe anomalous_terms box_truncated converted fitted_curve "
     "form_factor g_pdf_of identified mean_length_squared mean_square_ratio neutron_length over_glasses "

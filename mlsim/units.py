@@ -12,6 +12,7 @@ from typing import Final
 __all__ = [
     "ASE_TIME_PER_FS",
     "ASE_TIME_PER_PS",
+    "BAR_PER_GPA",
     "BOLTZMANN_EV_PER_K",
     "CM2_S_PER_A2_PS",
     "COULOMB_CONSTANT_EV_A",
@@ -40,6 +41,8 @@ GPA_PER_EV_A3: Final = ELEMENTARY_CHARGE_C / 1e-30 * 1e-9
 """Pressure: 1 eV/Å3 = 160.218 GPa."""
 
 EV_PER_A3_PER_GPA: Final = 1.0 / GPA_PER_EV_A3
+
+BAR_PER_GPA: Final = 1e4
 
 ASE_TIME_PER_FS: Final = 1e-15 / (1e-10 * (_ATOMIC_MASS_KG / ELEMENTARY_CHARGE_C) ** 0.5)
 """ASE time units per fs (0.09823); a time step of dt fs is dt * ASE_TIME_PER_FS for ASE."""

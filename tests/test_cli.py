@@ -93,12 +93,29 @@ def test_a_quench_that_is_done_says_so_again_at_once(run: Run) -> None:
     packed(run)
     command = ("quench", "packed.extxyz", "--schedule", "short.yaml", "-o", "q")
     first = run(*command)
+    lines = first[1].splitlines()
+    assert [line.split()[1] for line in lines if "overlap with the packing" in line] == ["Cl", "Li", "O", "Zr"]
+    assert "rocksalt LiCl: 0.0 % of the atoms" in lines
     stamp = Path("q/checkpoint.npz").stat().st_mtime_ns
     assert run(*command)[:2] == first[:2]
     assert Path("q/checkpoint.npz").stat().st_mtime_ns == stamp
     code, _, errors = run(*command, "--seed", "9")
     assert code == 2
     assert errors.startswith("error: q/checkpoint.npz: made with other settings: seed was 1, is 9; ")
+
+
+def test_a_quench_at_another_rate_takes_as_long_as_that_rate_says(run: Run) -> None:
+    ramp = "segments: [{kind: ramp, from_K: 1000, to_K: 400, rate_K_per_ps: 100}]\n"
+    Path("ramp.yaml").write_text(ramp, encoding="utf-8")
+    Path("short.yaml").write_text(SHORT, encoding="utf-8")
+    packed(run)
+    command = ("quench", "packed.extxyz", "--schedule", "ramp.yaml", "--rate-K-per-ps")
+    assert run(*command, "3000", "-o", "fast")[0] == 0
+    assert np.loadtxt("fast/thermo.csv", delimiter=",", skiprows=1)[-1, 0] == pytest.approx(0.2)
+    code, _, errors = run(*command, "-5", "-o", "slow")
+    assert code == 2 and "rate_K_per_ps: got -5.0, expected: Input should be greater than 0" in errors
+    code, _, errors = run(*command[:3], "short.yaml", "--rate-K-per-ps", "5", "-o", "slow")
+    assert code == 2 and errors == "error: schedule schedule: has no ramp whose rate could be another\n"
 
 
 def test_scatter_gives_sigma_only_for_several_glasses(run: Run) -> None:
@@ -301,3 +318,15 @@ def test_temperatures_above_the_glass_transition_are_left_out_unless_asked(run: 
     )
     short = (files[0], "--temperature-K", "500", "--interval-ps", "1", "--discard-ps", "900", "-o", "w.json")
     assert run("transport", *short)[2] == "error: --discard-ps 900: walk-0.extxyz is 399 ps long\n"
+
+
+def test_a_warning_is_one_line_without_the_place_in_the_source(capsys: pytest.CaptureFixture[str]) -> None:
+    import warnings
+
+    from mlsim.cli import _warning_line
+
+    before = warnings.formatwarning
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert warnings.formatwarning is before
+    assert _warning_line("the cell\nis thin", UserWarning, "run.py", 3) == "warning: the cell is thin\n"

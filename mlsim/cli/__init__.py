@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from mlsim.cli.analysis import topology
 from mlsim.cli.compare import compare
 from mlsim.cli.fit_curve import fit_curve
 from mlsim.cli.mechanism import mechanism, vibrations
+from mlsim.cli.outside import convert_trajectory, lammps
 from mlsim.cli.pipeline import md, pack, quench
 from mlsim.cli.run import report, run
 from mlsim.cli.scattering import convert, identify, scatter
@@ -50,6 +52,8 @@ for command, about in (
     (compare, "Two studies, or a study and published values, side by side with the significance of each difference."),
     (mechanism, "How ions move: hops, residence, anions met, mobility by surroundings, channels."),
     (vibrations, "Vibrational density of states and attempt frequency, from trajectories or phonons."),
+    (convert_trajectory, "A trajectory in another format."),
+    (lammps, "Input of LAMMPS for a schedule."),
     (report, "Write the report page of a finished run again."),
 ):
     app.command(short_help=about)(command)
@@ -85,7 +89,19 @@ def mlsim(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    sys.exit(_exit_code(list(sys.argv[1:] if arguments is None else arguments)))
+    before, warnings.formatwarning = warnings.formatwarning, _warning_line
+    try:
+        code = _exit_code(list(sys.argv[1:] if arguments is None else arguments))
+    finally:
+        warnings.formatwarning = before
+    sys.exit(code)
+
+
+def _warning_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Return a warning as people read it: one line, without the place in the source."""
+    return f"warning: {' '.join(str(message).split())}\n"
 
 
 def _exit_code(arguments: list[str]) -> int:

@@ -13,7 +13,7 @@ from mlsim.cli.files import require_absent
 from mlsim.shipped import DEFAULT_POTENTIAL
 
 if TYPE_CHECKING:
-    from mlsim.melt_quench import Glass, Schedule
+    from mlsim.melt_quench import Glass, Limits, Schedule
     from mlsim.progress import Progress, StopRequest
 
 __all__ = ["md", "pack", "quench"]
@@ -21,6 +21,12 @@ __all__ = ["md", "pack", "quench"]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
 Potential = Annotated[str, typer.Option(metavar="NAME", help="Shipped potential by name, or a model file.")]
 Seed = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
+CommitteeWarn = Annotated[
+    float | None, typer.Option("--committee-warn-eV-A", help="Warn once the members of a committee differ by more.")
+]
+CommitteeStop = Annotated[
+    float | None, typer.Option("--committee-stop-eV-A", help="Stop there, with the structure in stopped.extxyz.")
+]
 OutputFolder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the results.")]
 
 
@@ -49,19 +55,26 @@ def quench(
     schedule: Annotated[
         str, typer.Option(metavar="FILE", help="quick, production, or a YAML file with segments.")
     ] = "quick",
+    rate: Annotated[
+        float | None, typer.Option("--rate-K-per-ps", help="Cooling rate of all ramps, instead of the schedule's.")
+    ] = None,
     potential: Potential = DEFAULT_POTENTIAL,
     seed: Seed = 1,
+    committee_warn: CommitteeWarn = None,
+    committee_stop: CommitteeStop = None,
+    rocksalt_stop: Annotated[
+        float | None, typer.Option(help="Stop when more than this fraction of atoms is in rocksalt LiCl.")
+    ] = None,
 ) -> None:
     """Melt and quench a structure; writes glass.extxyz, thermo.csv and result.json.
 
     Interrupt it anywhere: the same command goes on where it stopped.
     """
-    from mlsim.io.studies import read_schedule
-    from mlsim.melt_quench import production_schedule, quick_schedule
-
-    named = {"quick": quick_schedule, "production": production_schedule}
-    plan = named[schedule]() if schedule in named else read_schedule(schedule)
-    _run(file, output, plan, potential, seed, frame_interval_ps=None)
+    plan = schedule_named(schedule)
+    if rate is not None:
+        plan = plan.with_rate(rate)
+    limits = _limits(committee_warn, committee_stop, rocksalt_stop)
+    _run(file, output, plan, potential, seed, frame_interval_ps=None, limits=limits)
 
 
 def md(
@@ -75,6 +88,8 @@ def md(
     timestep: Annotated[float, typer.Option("--timestep-fs", help="Time step.")] = 2.0,
     potential: Potential = DEFAULT_POTENTIAL,
     seed: Seed = 1,
+    committee_warn: CommitteeWarn = None,
+    committee_stop: CommitteeStop = None,
 ) -> None:
     """Molecular dynamics at one temperature; writes trajectory.h5 and thermo.csv.
 
@@ -83,7 +98,23 @@ def md(
     from mlsim.melt_quench import hold_schedule
 
     plan = hold_schedule(temperature, time, ensemble, equilibration_ps=equilibration, timestep_fs=timestep)
-    _run(file, output, plan, potential, seed, frame_interval_ps=interval, temperature_K=temperature)
+    limits = _limits(committee_warn, committee_stop, None)
+    _run(file, output, plan, potential, seed, frame_interval_ps=interval, temperature_K=temperature, limits=limits)
+
+
+def schedule_named(name: str) -> Schedule:
+    """Return the schedule called quick or production, or that of a file."""
+    from mlsim.io.studies import read_schedule
+    from mlsim.melt_quench import production_schedule, quick_schedule
+
+    named = {"quick": quick_schedule, "production": production_schedule}
+    return named[name]() if name in named else read_schedule(name)
+
+
+def _limits(committee_warn: float | None, committee_stop: float | None, rocksalt_stop: float | None) -> Limits:
+    from mlsim.melt_quench import Limits
+
+    return Limits(committee_warn, committee_stop, rocksalt_stop)
 
 
 def _run(
@@ -95,6 +126,7 @@ def _run(
     *,
     frame_interval_ps: float | None,
     temperature_K: float | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Run a schedule on a structure and write what it gives."""
     from mlsim.io.structures import read_structure, write_structure
@@ -126,12 +158,29 @@ def _run(
                 frame_interval_ps=frame_interval_ps,
                 progress=progress,
                 stop=stop,
+                limits=limits,
             )
         if recorder is not None:
             recorder.finish()
         write_structure(output / "glass.extxyz", at_mean_density(glass))
         _write_numbers(output, glass)
+    if frame_interval_ps is None:
+        _say_what_the_glass_is(glass)
     typer.echo(f"{output}: done, {schedule.total_ps:g} ps, density {glass.density_g_cm3:.3f} g/cm3")
+
+
+def _say_what_the_glass_is(glass: Glass) -> None:
+    """Print what the melt remembered of the packing, and how much rocksalt there is."""
+    from mlsim.melt_quench import rocksalt_domains
+
+    for element, memory in glass.melt_memory.items():
+        verdict = "places forgotten" if memory.forgotten else "places REMEMBERED: melt longer or hotter"
+        typer.echo(
+            f"melt: {element} moved {memory.displacement_A:.1f} Å, overlap with the packing "
+            f"{memory.overlap:.2f} ± {memory.overlap_error:.2f}: {verdict}"
+        )
+    if {"Li", "Cl"} <= set(glass.atoms.get_chemical_symbols()):
+        typer.echo(f"rocksalt LiCl: {100 * rocksalt_domains(glass.atoms).fraction:.1f} % of the atoms")
 
 
 def _write_numbers(output: Path, glass: Glass) -> None:

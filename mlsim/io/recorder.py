@@ -42,9 +42,11 @@ _UNITS = {
     "temperature_K": "K",
     "potential_energy_eV": "eV",
     "pressure_GPa": "GPa",
+    "committee_deviation_eV_A": "eV/Å",
 }
 _TYPES = {"positions": np.float32, "step": np.int64}
-_FIELDS = ("step", "time_ps", "positions", "cell", "temperature_K", "potential_energy_eV", "pressure_GPa")
+_ADDED = ("committee_deviation_eV_A",)  # absent from files of earlier versions
+_FIELDS = ("step", "time_ps", "positions", "cell", "temperature_K", "potential_energy_eV", "pressure_GPa", *_ADDED)
 
 
 class TrajectoryRecorder:
@@ -195,7 +197,10 @@ class TrajectoryRecorder:
             with path.open("rb") as stream, np.load(stream) as stored:
                 if tuple(stored["elements"]) != self._elements:
                     raise DataError(f"{path}: frames of other atoms; start this run in an empty folder")
-                return {name: stored[name] for name in names}
+                return {
+                    name: np.full(len(stored["step"]), np.nan) if _is_new(name, stored) else stored[name]
+                    for name in names
+                }
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"{path}: damaged, cannot be read; start this run again in an empty folder") from error
 
@@ -271,9 +276,18 @@ class TrajectoryRecorder:
         if self._n_merged:
             with self._opened() as store:
                 for start in range(0, self._n_merged, _BLOCK):
-                    yield {name: store[name][start : min(start + _BLOCK, self._n_merged)] for name in _FIELDS}
+                    stop = min(start + _BLOCK, self._n_merged)
+                    yield {
+                        name: np.full(stop - start, np.nan) if _is_new(name, store) else store[name][start:stop]
+                        for name in _FIELDS
+                    }
         for start, _ in self._starts:
             yield self._read_chunk(start)
+
+
+def _is_new(name: str, stored: Any) -> bool:
+    """Whether a file of an earlier version lacks a field that came later."""
+    return name in _ADDED and name not in stored
 
 
 def _reserve(path: Path, n_bytes: int) -> None:

@@ -17,11 +17,16 @@ from mlsim.melt_quench import ThermoLog
 __all__ = ["read_thermo_csv", "write_table_csv", "write_thermo_csv"]
 
 _COLUMNS: Final = ("time_ps", "temperature_K", "potential_energy_eV", "pressure_GPa", "volume_A3", "segment")
+_COMMITTEE: Final = "committee_deviation_eV_A"
 
 
 def write_thermo_csv(path: str | os.PathLike[str], log: ThermoLog) -> Path:
-    """Write temperature, energy, pressure and volume of a run, one row per logged step, and return the path."""
-    return write_table_csv(path, {name: getattr(log, name) for name in _COLUMNS})
+    """Write temperature, energy, pressure and volume of a run, one row per logged step, and return the path.
+
+    A run with a committee of potentials has its disagreement in a last column.
+    """
+    columns = (*_COLUMNS, _COMMITTEE) if np.isfinite(getattr(log, _COMMITTEE)).any() else _COLUMNS
+    return write_table_csv(path, {name: getattr(log, name) for name in columns})
 
 
 def write_table_csv(path: str | os.PathLike[str], columns: Mapping[str, NDArray[Any]]) -> Path:
@@ -44,7 +49,8 @@ def read_thermo_csv(path: str | os.PathLike[str]) -> ThermoLog:
     source = Path(path)
     text = source.read_text(encoding="utf-8", errors="replace")
     head, *lines = text.splitlines() or [""]
-    if head.strip() != ",".join(_COLUMNS):
+    columns = next((c for c in (_COLUMNS, (*_COLUMNS, _COMMITTEE)) if head.strip() == ",".join(c)), None)
+    if columns is None:
         raise DataError(
             f"{source}: first line is '{head[:60]}', expected the thermo.csv of mlsim: {','.join(_COLUMNS)}"
         )
@@ -52,6 +58,6 @@ def read_thermo_csv(path: str | os.PathLike[str]) -> ThermoLog:
         rows = np.array([[float(word) for word in line.split(",")] for line in lines])
     except ValueError as error:
         raise DataError(f"{source}: {error}; expected numbers in every line below the first") from None
-    if rows.ndim != 2 or rows.shape[1] != len(_COLUMNS):
-        raise DataError(f"{source}: {len(lines)} lines of data, not all of {len(_COLUMNS)} numbers")
+    if rows.ndim != 2 or rows.shape[1] != len(columns):
+        raise DataError(f"{source}: {len(lines)} lines of data, not all of {len(columns)} numbers")
     return ThermoLog.of_rows(rows)

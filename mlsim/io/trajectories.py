@@ -8,7 +8,8 @@ cell                     (F, 3, 3)   float64, Å, rows are the vectors
 step                     (F,)        int64, time steps since the start of the run
 time_ps, temperature_K,  (F,)        float64
 potential_energy_eV,
-pressure_GPa
+pressure_GPa,
+committee_deviation_eV_A             the last one is nan without a committee of potentials
 attributes                           format, version, elements, interval_ps, temperature_K (if known), units
 =======================  ==========  =====================================================================
 """

@@ -11,14 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from numpy.typing import NDArray
 
 from mlsim.atomic import atomic_path, remove_leftovers
 from mlsim.errors import DataError, SettingsError
 
-__all__ = ["Checkpoint", "check_settings", "read_checkpoint", "settings_sha256", "write_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "check_settings",
+    "read_checkpoint",
+    "settings_sha256",
+    "write_checkpoint",
+    "write_stopped",
+]
 
 FILE_NAME = "checkpoint.npz"
+STOPPED_NAME = "stopped.extxyz"
 _FORMAT = "mlsim checkpoint 1"
 _SHOWN = 4  # differences in one error line
 
@@ -37,8 +46,8 @@ class Checkpoint:
         Frames that the recorder had made durable.
     generator
         State of the random number generator, as JSON data.
-    melt_displacement_A
-        As in `Glass`; empty before the end of the melt.
+    melt_memory
+        As in `Glass`, as JSON data; empty before the end of the melt.
     arrays
         Positions, momenta and cell; answers of the potential; state of the integrator; rows of the log.
     """
@@ -47,7 +56,7 @@ class Checkpoint:
     step: int
     n_frames: int
     generator: Mapping[str, Any]
-    melt_displacement_A: Mapping[str, float]
+    melt_memory: Mapping[str, Mapping[str, float]]
     arrays: Mapping[str, NDArray[Any]]
 
 
@@ -67,7 +76,7 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         "step": checkpoint.step,
         "n_frames": checkpoint.n_frames,
         "generator": checkpoint.generator,
-        "melt_displacement_A": checkpoint.melt_displacement_A,
+        "melt_memory": checkpoint.melt_memory,
     }
     text = np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8)
     try:
@@ -75,6 +84,17 @@ def write_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
             np.savez(temporary, facts=text, **checkpoint.arrays)  # type: ignore[arg-type]
     except DataError as error:
         raise DataError(f"{error}; the last checkpoint is intact") from None
+
+
+def write_stopped(directory: Path, atoms: Atoms) -> None:
+    """Write the structure at which a guard stopped a run to `directory/stopped.extxyz`; not if it is not finite."""
+    from ase.io import write
+
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(np.asarray(atoms.cell)).all()):
+        return
+    plain = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    with atomic_path(directory / STOPPED_NAME) as temporary:
+        write(temporary, plain, format="extxyz")
 
 
 def read_checkpoint(directory: Path) -> Checkpoint | None:
@@ -100,7 +120,7 @@ def read_checkpoint(directory: Path) -> Checkpoint | None:
             step=int(facts["step"]),
             n_frames=int(facts["n_frames"]),
             generator=facts["generator"],
-            melt_displacement_A=facts["melt_displacement_A"],
+            melt_memory=facts.get("melt_memory", {}),
             arrays=arrays,
         )
     except (FileNotFoundError, NotADirectoryError):

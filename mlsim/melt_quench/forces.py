@@ -44,6 +44,7 @@ class HeldForces(GetPropertiesMixin):  # type: ignore[misc]
         self._cell: Floats = np.empty((0, 3))
         self._results: dict[str, Any] = {}
         self._fresh = True
+        self._deviation = (float("nan"), 0)
 
     def start_afresh(self) -> None:
         """Make the next call to the potential forget all calls before it."""
@@ -69,6 +70,14 @@ class HeldForces(GetPropertiesMixin):  # type: ignore[misc]
     def finite(self) -> bool:
         """Whether the last energy, forces and stress are finite numbers."""
         return all(bool(np.isfinite(value).all()) for value in self._results.values())
+
+    @property
+    def committee_deviation(self) -> tuple[float, int]:
+        """How far a committee of potentials disagrees, eV/Å, and the atom where; nan without one, or not yet known.
+
+        The largest over atoms of sqrt(sum over x, y, z of forces_std²), from `forces_std` in the calculator's results.
+        """
+        return self._deviation
 
     @property
     def energy(self) -> float:
@@ -104,6 +113,11 @@ class HeldForces(GetPropertiesMixin):  # type: ignore[misc]
             "stress": _voigt(np.array(found["stress"], dtype=float)),
         }
         self._positions, self._cell = atoms.positions.copy(), cell.copy()
+        spread = found.get("forces_std")
+        if spread is not None:
+            squares = np.einsum("ij,ij->i", spread, spread)
+            worst = int(np.argmax(squares))
+            self._deviation = float(np.sqrt(squares[worst])), worst
 
 
 def _voigt(stress: Floats) -> Floats:

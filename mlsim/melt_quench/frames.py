@@ -29,6 +29,8 @@ class Frame(NamedTuple):
         Of the whole cell, eV.
     pressure_GPa
         Virial and kinetic part, GPa.
+    committee_deviation_eV_A
+        Largest disagreement on the force of an atom between the members of a committee, eV/Å; nan without one.
     """
 
     step: int
@@ -38,6 +40,7 @@ class Frame(NamedTuple):
     temperature_K: float
     potential_energy_eV: float
     pressure_GPa: float
+    committee_deviation_eV_A: float = float("nan")
 
 
 class FrameRecorder(Protocol):

@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from mlsim.melt_quench.memory import ElementMemory
 from mlsim.melt_quench.schedule import Schedule
 from mlsim.units import G_CM3_PER_U_A3
 
@@ -37,6 +38,8 @@ class ThermoLog:
         Of the cell, Å3.
     segment
         Index of the schedule's segment that led to the row.
+    committee_deviation_eV_A
+        As in `Frame`; nan without a committee.
     """
 
     time_ps: Floats
@@ -45,8 +48,11 @@ class ThermoLog:
     pressure_GPa: Floats
     volume_A3: Floats
     segment: NDArray[np.int64]
+    committee_deviation_eV_A: Floats | None = None
 
     def __post_init__(self) -> None:
+        if self.committee_deviation_eV_A is None:
+            object.__setattr__(self, "committee_deviation_eV_A", np.full(len(self.time_ps), np.nan))
         for name in self.__dataclass_fields__:
             array = np.array(getattr(self, name))
             array.flags.writeable = False
@@ -54,9 +60,9 @@ class ThermoLog:
 
     @classmethod
     def of_rows(cls, rows: Floats) -> ThermoLog:
-        """Return the log whose columns, in the order of the attributes, are those of `rows`, shape (row, 6)."""
-        time_ps, temperature_K, energy_eV, pressure_GPa, volume_A3, segment = rows.T
-        return cls(time_ps, temperature_K, energy_eV, pressure_GPa, volume_A3, segment.astype(np.int64))
+        """Return the log whose columns, in the order of the attributes, are those of `rows`, shape (row, 6 or 7)."""
+        time_ps, temperature_K, energy_eV, pressure_GPa, volume_A3, segment, *deviation = rows.T
+        return cls(time_ps, temperature_K, energy_eV, pressure_GPa, volume_A3, segment.astype(np.int64), *deviation)
 
     def __len__(self) -> int:
         return len(self.time_ps)
@@ -74,10 +80,9 @@ class Glass:
         What made it.
     log
         Temperature, energy, pressure and volume on the way.
-    melt_displacement_A
-        Mean distance in Å that the ions of each element moved from the start of the run to the end of its hottest
-        segment, cell strain and drift of the centre of mass taken out. Several neighbour distances: the packing is
-        forgotten.
+    melt_memory
+        By element, how far the ions moved from the start of the run to the end of its hottest segment, and how many
+        of the start's places are still theirs (`mlsim.melt_quench.melt_memory`).
     """
 
     atoms: Atoms
@@ -85,7 +90,12 @@ class Glass:
     potential_sha256: str
     seed: int
     log: ThermoLog
-    melt_displacement_A: Mapping[str, float] = field(default_factory=dict)
+    melt_memory: Mapping[str, ElementMemory] = field(default_factory=dict)
+
+    @property
+    def melt_displacement_A(self) -> dict[str, float]:
+        """Mean distance moved by element, Å."""
+        return {element: memory.displacement_A for element, memory in self.melt_memory.items()}
 
     @property
     def density_g_cm3(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from mlsim.melt_quench.checkpoint import (
     check_settings,
     read_checkpoint,
     write_checkpoint,
+    write_stopped,
 )
 from mlsim.melt_quench.forces import HeldForces
 from mlsim.melt_quench.frames import Frame, FrameRecorder
 from mlsim.melt_quench.glass import Glass, ThermoLog
-from mlsim.melt_quench.guards import Guards
+from mlsim.melt_quench.guards import Guards, Limits, warn_of_thin_cell
 from mlsim.melt_quench.integrators import Integrator, bring_to_rest, integrator_of
+from mlsim.melt_quench.memory import ElementMemory, melt_memory
 from mlsim.melt_quench.schedule import Schedule
 from mlsim.progress import Progress, SilentProgress, StopRequest
 from mlsim.units import BOLTZMANN_EV_PER_K, GPA_PER_EV_A3
@@ -38,7 +41,7 @@ CHECKPOINT_GRID = 20
 
 _RELAXED_EV_A = 1.0
 _STREAM = 1  # packing draws from stream 0 of the same seed
-_LOG_COLUMNS = 6  # as in ThermoLog
+_LOG_COLUMNS = 7  # as in ThermoLog
 
 
 def run_schedule(
@@ -54,6 +57,7 @@ def run_schedule(
     progress: Progress | None = None,
     stop: StopRequest | None = None,
     checkpoint_interval_s: float = 30.0,
+    limits: Limits | None = None,
 ) -> Glass:
     """Return what a schedule makes of a structure; goes on from `directory/checkpoint.npz` if that is there.
 
@@ -84,6 +88,9 @@ def run_schedule(
         Looked at every 20 steps.
     checkpoint_interval_s
         Shortest time between two checkpoints, s.
+    limits
+        When a committee of potentials disagrees too much, and when a glass counts as crystallised; none by default.
+        They may change from one start of a run to the next.
 
     Raises
     ------
@@ -92,11 +99,18 @@ def run_schedule(
     DataError
         If the checkpoint is damaged or cannot be written.
     NotConverged
-        If a guard sees the run go wrong (`mlsim.melt_quench.guards`); the last checkpoint stays.
+        If a guard sees the run go wrong (`mlsim.melt_quench.guards`); the last checkpoint stays, and the structure
+        that it did not like lies in `directory/stopped.extxyz`.
     Interrupted
         If asked to stop; the checkpoint is written.
+
+    Warns
+    -----
+    UserWarning
+        If the cell is thinner than twice the cut-off (`cutoff_A` or `r_max` of the calculator), and by `limits`.
     """
     run = _Run(atoms, schedule, calculator, Path(directory), seed, potential_sha256, recorder, frame_interval_ps)
+    run.guards.limits = limits if limits is not None else Limits()
     run.begin_or_resume()
     tell = progress if progress is not None else SilentProgress()
     written = time.monotonic()
@@ -153,14 +167,15 @@ class _Run:
             "frame_interval_ps": frame_interval_ps,
         }
         self._ends = np.cumsum(schedule.segment_steps)
-        self._log = np.zeros((schedule.n_steps // self._log_stride + 1, _LOG_COLUMNS))
+        self._log = np.full((schedule.n_steps // self._log_stride + 1, _LOG_COLUMNS), np.nan)
         self._rows = 0
-        self._melt_displacement: dict[str, float] = {}
+        self._melt_memory: dict[str, ElementMemory] = {}
         self.held = HeldForces(calculator)
         self.atoms = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
         self.atoms.set_masses(atoms.get_masses())
         self.atoms.calc = self.held
-        self._guards = Guards(self.atoms, schedule.timestep_fs)
+        warn_of_thin_cell(atoms, calculator)
+        self.guards = Guards(self.atoms, schedule.timestep_fs, directory)
         self._generator = np.random.default_rng([seed, _STREAM])
         self._integrator: Integrator | None = None
 
@@ -209,7 +224,7 @@ class _Run:
         self.step += 1
         self.saved = False
         if self.step == self._melt_end():
-            self._melt_displacement = _mean_displacements(self._start, self.atoms)
+            self._melt_memory = dict(melt_memory(self._start, self.atoms))
         self._observe(target)
 
     def save(self) -> None:
@@ -220,13 +235,14 @@ class _Run:
             "momenta": self.atoms.get_momenta(),
             "cell": np.asarray(self.atoms.cell),
             "log": self._log[: self._rows],
-            "hot_steps": np.asarray(self._guards.hot_steps),
+            "hot_steps": np.asarray(self.guards.hot_steps),
         }
         arrays |= {f"held.{name}": value for name, value in self.held.state().items()}
         if self._integrator is not None and self.step not in self._ends:  # a new segment starts a new integrator
             arrays |= {f"integrator.{name}": value for name, value in self._integrator.state().items()}
+        memory = {element: asdict(value) for element, value in self._melt_memory.items()}
         checkpoint = Checkpoint(
-            self._settings, self.step, n_frames, self._generator.bit_generator.state, self._melt_displacement, arrays
+            self._settings, self.step, n_frames, self._generator.bit_generator.state, memory, arrays
         )
         write_checkpoint(self.directory, checkpoint)
         self.saved = True
@@ -237,7 +253,7 @@ class _Run:
         atoms.calc = None
         atoms.wrap()
         log = ThermoLog.of_rows(self._log[: self._rows])
-        return Glass(atoms, self.schedule, self._potential_sha256, self._seed, log, dict(self._melt_displacement))
+        return Glass(atoms, self.schedule, self._potential_sha256, self._seed, log, dict(self._melt_memory))
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         arrays = checkpoint.arrays
@@ -246,12 +262,12 @@ class _Run:
             self.atoms.positions[:] = arrays["positions"]
             self.atoms.set_momenta(arrays["momenta"])
             self.held.restore(self.atoms, {k[5:]: v for k, v in arrays.items() if k.startswith("held.")})
-            self._guards.hot_steps = int(arrays["hot_steps"])
+            self.guards.hot_steps = int(arrays["hot_steps"])
             self._rows = len(arrays["log"])
-            self._log[: self._rows] = arrays["log"]
+            self._log[: self._rows, : arrays["log"].shape[1]] = arrays["log"]
             self._generator.bit_generator.state = checkpoint.generator
             self.step = checkpoint.step
-            self._melt_displacement = dict(checkpoint.melt_displacement_A)
+            self._melt_memory = {e: ElementMemory(**values) for e, values in checkpoint.melt_memory.items()}
             if self.step < self.schedule.n_steps and self.step not in self._ends and self.step > 0:
                 segment = self.schedule.segments[self._segment_before()]
                 self._integrator = integrator_of(segment, self.atoms, self.schedule.timestep_fs, self._generator)
@@ -269,8 +285,9 @@ class _Run:
         segment = self.schedule.segments[self._segment_before()]
         resting = 1 if segment.thermostat == "nose_hoover" or self.step == 0 else 0
         temperature = 2 * kinetic / (3 * max(1, len(self.atoms) - resting) * BOLTZMANN_EV_PER_K)
-        complaint = self._guards.complaint(self.atoms, self.held, self.step, temperature, target_K)
+        complaint = self.guards.complaint(self.atoms, self.held, self.step, temperature, target_K)
         if complaint:
+            write_stopped(self.directory, self.atoms)
             raise NotConverged(
                 f"{self.directory}: {segment.title}, step {self.step}: {complaint}; the last checkpoint stays"
             )
@@ -278,16 +295,18 @@ class _Run:
         frame_due = self._frame_due()
         if not (log_due or frame_due):
             return
+        deviation, _ = self.held.committee_deviation
         volume = float(self.atoms.get_volume())
         pressure = (2 * kinetic / volume - float(self.held.stress[:3].sum())) / 3 * GPA_PER_EV_A3
         time_ps = self.step * self.schedule.timestep_fs * 1e-3
         if log_due:
-            row = (time_ps, temperature, self.held.energy, pressure, volume, self._segment_before())
+            row = (time_ps, temperature, self.held.energy, pressure, volume, self._segment_before(), deviation)
             self._log[self._rows] = row
             self._rows += 1
         if frame_due and self._recorder is not None:
             positions, cell = self.atoms.positions.copy(), np.array(self.atoms.cell)
-            self._recorder.append(Frame(self.step, time_ps, positions, cell, temperature, self.held.energy, pressure))
+            energy = self.held.energy
+            self._recorder.append(Frame(self.step, time_ps, positions, cell, temperature, energy, pressure, deviation))
 
     def _frame_due(self) -> bool:
         if not self._frame_stride:
@@ -350,11 +369,3 @@ def _start_sha256(atoms: Atoms) -> str:
     for array in (atoms.numbers.astype(np.int64), atoms.positions, np.asarray(atoms.cell), atoms.get_masses()):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def _mean_displacements(start: Atoms, now: Atoms) -> dict[str, float]:
-    """Mean distance moved in Å by element; the start is strained to the present cell, the drift removed."""
-    moved = now.positions - start.cell.scaled_positions(start.positions) @ np.asarray(now.cell)
-    moved -= np.average(moved, axis=0, weights=now.get_masses())
-    symbols = np.array(now.get_chemical_symbols())
-    return {str(e): float(np.linalg.norm(moved[symbols == e], axis=1).mean()) for e in sorted(set(symbols))}

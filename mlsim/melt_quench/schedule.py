@@ -197,6 +197,32 @@ class Schedule(BaseModel):
         """Return YAML that `from_yaml_text` reads back to an equal schedule."""
         return yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False)
 
+    def with_rate(self, rate_K_per_ps: float) -> Schedule:
+        """Return the same schedule with another rate of all its ramps, for a series of quench rates.
+
+        Parameters
+        ----------
+        rate_K_per_ps
+            Positive, K/ps.
+
+        Raises
+        ------
+        SettingsError
+            If the rate is not positive, or there is no ramp.
+
+        Examples
+        --------
+        >>> slow = quick_schedule().with_rate(5)
+        >>> [round(s.total_ps) for s in slow.segments]
+        [8, 180, 60, 10]
+        """
+        if not any(segment.kind == "ramp" for segment in self.segments):
+            raise SettingsError(f"schedule {self.name}: has no ramp whose rate could be another")
+        change = {"rate_K_per_ps": rate_K_per_ps, "duration_ps": None}
+        segments = [s.model_dump() | (change if s.kind == "ramp" else {}) for s in self.segments]
+        name = f"{self.name}, {rate_K_per_ps:g} K/ps"
+        return Schedule.from_data({**self.model_dump(), "name": name, "segments": segments}, f"schedule {self.name}")
+
     @property
     def segment_steps(self) -> tuple[int, ...]:
         """Time steps of each segment."""
@@ -224,7 +250,7 @@ def quick_schedule() -> Schedule:
     Notes
     -----
     - melt, 8 ps at 1500 K and constant volume: Li moves about 8 Å there, Cl 5 Å, O 4 Å and Zr 3 Å
-      (`Glass.melt_displacement_A` says so for each run): the packing is forgotten by all but Zr, which moves less than
+      (`Glass.melt_memory` says so for each run): the packing is forgotten by all but Zr, which moves less than
       one Zr–Zr distance. At ambient pressure a zirconium chloride melt would boil (ZrCl4 sublimes at 604 K).
     - quench at 25 K/ps, still far faster than any experiment. The volume is free from the start, under 0.2 GPa down to
       600 K and ambient pressure below: at ambient pressure the hot cell grows by up to a third at times and freezes at

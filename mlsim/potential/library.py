@@ -196,7 +196,8 @@ def _compiled_in_cache(info: PotentialInfo, *, required: bool) -> Path | None:
     except (NotCompilable, OSError) as error:
         if required:
             raise
-        warnings.warn(f"{info.name} runs through MACECalculator: {error}", stacklevel=3)
+        said = str(error) if isinstance(error, NotCompilable) else f"{error}; {info.name} runs through MACECalculator"
+        warnings.warn(said, stacklevel=3)
         return None
     return target
 

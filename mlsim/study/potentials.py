@@ -41,6 +41,7 @@ class ModelFile:
     name: str
     sha256: str
     elements: tuple[str, ...]
+    cutoff_A: float | None = None
 
     @classmethod
     def named(cls, name: str) -> ModelFile:
@@ -48,7 +49,7 @@ class ModelFile:
         from mlsim.potential import describe
 
         info = describe(name)
-        return cls(name, info.sha256, tuple(info.elements))
+        return cls(name, info.sha256, tuple(info.elements), info.cutoff_A)
 
     def load(self) -> Calculator:
         """Return the calculator."""
@@ -66,6 +67,11 @@ class LoadedWhenNeeded:
         self._source = source
         self._loaded: Calculator | None = None
         self.results: dict[str, Any] = {}
+
+    @property
+    def cutoff_A(self) -> float | None:
+        """Cut-off of the potential, Å, where it is known."""
+        return getattr(self._source, "cutoff_A", None)
 
     def calculate(self, atoms: Atoms, properties: list[str], system_changes: list[str]) -> None:
         """Let the potential answer."""

@@ -142,7 +142,14 @@ def _require_measurements(settings: StudySettings) -> None:
 def analysis_of(tasks: Sequence[GlassTask], source: PotentialSource) -> tuple[list[QuantityRow], ReportSeries]:
     """Return the numbers and the series of finished glasses."""
     # here, so that workers, which only make glasses, start without the analysis
-    from mlsim.study.structure_part import density_row, measured_part, scattering_series, thermo_parts, topology_part
+    from mlsim.study.structure_part import (
+        density_row,
+        glass_notes,
+        measured_part,
+        scattering_series,
+        thermo_parts,
+        topology_part,
+    )
     from mlsim.study.transport_part import transport_part
 
     settings = tasks[0].settings
@@ -151,7 +158,7 @@ def analysis_of(tasks: Sequence[GlassTask], source: PotentialSource) -> tuple[li
     published = published_sample(settings.composition)
     references = {} if published is None else {v.name: published.reference_for(v.name) for v in published.quantities}
     rows = [density_row(glasses)]
-    notes = _general_notes(settings)
+    notes = [*_general_notes(settings), *glass_notes(glasses, ensembles)]
     missing: dict[Section, str] = {}
     fields: dict[str, Any] = scattering_series(ensembles, settings.scattering)
     structure = topology_part(ensembles, settings, references)

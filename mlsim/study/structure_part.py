@@ -15,7 +15,7 @@ from mlsim.geometry import largest_exact_radius
 from mlsim.io.measurements import read_measurement
 from mlsim.io.results import QuantityRow, Reference
 from mlsim.io.series import CoordinationHistogram, Line, MeasuredCurve, Share, ThermoPart
-from mlsim.melt_quench import Glass
+from mlsim.melt_quench import Glass, rocksalt_domains
 from mlsim.scattering import over_glasses, partial_g_of_r, smallest_q, total_scattering
 from mlsim.study.settings import MeasurementSettings, ScatteringSettings, StudySettings
 from mlsim.topology import Topology, bond_cutoffs, estimates_over_glasses, topology_of
@@ -24,9 +24,18 @@ from mlsim.units import G_CM3_PER_U_A3
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["StructurePart", "density_row", "measured_part", "scattering_series", "thermo_parts", "topology_part"]
+__all__ = [
+    "StructurePart",
+    "density_row",
+    "glass_notes",
+    "measured_part",
+    "scattering_series",
+    "thermo_parts",
+    "topology_part",
+]
 
 _LONGEST_THERMO: Final = 1500
+_EVERY_DOMAIN: Final = 10  # frames between two looks for crystals
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,28 @@ def thermo_parts(glasses: Sequence[Glass]) -> tuple[ThermoPart, ...]:
             )
         )
     return tuple(parts)
+
+
+def glass_notes(glasses: Sequence[Glass], ensembles: Sequence[Sequence[Atoms]]) -> list[str]:
+    """Return what the melts remembered of their packings, and how much rocksalt LiCl the glasses hold."""
+    notes = []
+    if all(glass.melt_memory for glass in glasses):
+        words = []
+        for element in glasses[0].melt_memory:
+            memories = [glass.melt_memory[element] for glass in glasses]
+            overlap = estimate_over([memory.overlap for memory in memories], "1")
+            moved = estimate_over([memory.displacement_A for memory in memories], "Å")
+            error = memories[0].overlap_error / len(memories) ** 0.5
+            kept = " (remembers: melt longer or hotter)" if overlap.value > 3 * error else ""
+            words.append(f"{element} {moved.value:.1f} Å, {overlap.value:.2f} ± {error:.2f}{kept}")
+        notes.append(f"distance moved in the melt and overlap with the packing (0 when forgotten): {'; '.join(words)}")
+    if {"Li", "Cl"} <= set(glasses[0].atoms.get_chemical_symbols()):
+        shares = [
+            sum(rocksalt_domains(atoms).fraction for atoms in frames[::_EVERY_DOMAIN]) / len(frames[::_EVERY_DOMAIN])
+            for frames in ensembles
+        ]
+        notes.append(f"rocksalt LiCl: {100 * sum(shares) / len(shares):.1f} % of the atoms")
+    return notes
 
 
 def scattering_series(ensembles: Sequence[Sequence[Atoms]], settings: ScatteringSettings) -> dict[str, Any]:

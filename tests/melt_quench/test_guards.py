@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 from ase.constraints import FixAtoms
+from ase.io import read
 from toys import ListRecorder, PairLiquid, Piston, argon
 
 from mlsim.errors import DataError, NotConverged, SettingsError
-from mlsim.melt_quench import Schedule, Segment, guards, run_schedule
+from mlsim.melt_quench import Limits, Schedule, Segment, guards, run_schedule
 from mlsim.units import G_CM3_PER_U_A3
 
 HOLD = Schedule(segments=(Segment(name="hold", kind="hold", temperature_K=300, duration_ps=2),))
@@ -169,3 +171,106 @@ def test_density_is_that_of_the_second_half_of_the_last_hold_at_constant_pressur
     assert len(volumes) == 10 and glass.density_g_cm3 == pytest.approx(expected, rel=1e-12)
     cold = run_schedule(argon(), HOLD, PairLiquid(), directory=tmp_path / "b", seed=1, potential_sha256="toy")
     assert cold.density_g_cm3 == pytest.approx(32 * 39.948 / 11.0**3 * G_CM3_PER_U_A3)
+
+
+COLD = Schedule(segments=(Segment(kind="hold", temperature_K=20, duration_ps=0.2),), log_interval_ps=0.02)
+
+
+class Committee(Faulty):
+    """Ideal gas whose members disagree by 0.1 eV/Å, after call `after` by 3 eV/Å on atom 5."""
+
+    cutoff_A = 2.0
+
+    def __init__(self, after=60):
+        super().__init__(lambda results, atoms: None, after)
+
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        super().calculate(atoms)
+        spread = np.zeros((len(atoms), 3))
+        spread[2] = [0.06, 0.08, 0.0]
+        if self.calls > self.after:
+            spread[5] = [0.0, -3.0, 0.0]
+        self.results["forces_std"] = spread
+
+
+def test_a_committee_that_disagrees_too_much_stops_the_run_and_leaves_the_structure(tmp_path):
+    with pytest.raises(NotConverged) as caught:
+        run_schedule(
+            argon(),
+            COLD,
+            Committee(),
+            directory=tmp_path,
+            seed=1,
+            potential_sha256="toy",
+            checkpoint_interval_s=0,
+            limits=Limits(committee_stop_eV_A=1.0),
+        )
+    assert "the committee disagrees by 3.00 eV/Å on the force of Kr 5, allowed 1; label this structure" in str(
+        caught.value
+    )
+    stopped = read(tmp_path / "stopped.extxyz")
+    assert len(stopped) == 32 and (tmp_path / "checkpoint.npz").exists()
+    glass = run_schedule(argon(), COLD, Committee(10**9), directory=tmp_path, seed=1, potential_sha256="toy")
+    assert len(glass.log) == 11
+
+
+def test_a_committee_that_disagrees_a_little_warns_once_and_is_recorded(tmp_path):
+    recorder = ListRecorder()
+    with pytest.warns(UserWarning, match=r"disagrees by 3\.00 eV/Å on the force of Kr 5, above 1; said once") as found:
+        glass = run_schedule(
+            argon(),
+            COLD,
+            Committee(),
+            directory=tmp_path,
+            seed=1,
+            potential_sha256="toy",
+            recorder=recorder,
+            frame_interval_ps=0.02,
+            limits=Limits(committee_warn_eV_A=1.0),
+        )
+    assert len(found) == 1
+    assert glass.log.committee_deviation_eV_A[0] == pytest.approx(0.1)
+    assert glass.log.committee_deviation_eV_A[-1] == pytest.approx(3.0)
+    assert [f.committee_deviation_eV_A for f in recorder.durable[::10]] == pytest.approx([0.1, 3.0])
+
+
+def test_a_single_potential_has_no_deviation(tmp_path):
+    glass = run_schedule(argon(), COLD, Piston(), directory=tmp_path, seed=1, potential_sha256="toy")
+    assert np.isnan(glass.log.committee_deviation_eV_A).all()
+
+
+def test_a_glass_that_crystallises_stops_the_run(tmp_path):
+    crystal = bulk("LiCl", "rocksalt", 5.13, cubic=True) * (2, 2, 2)
+    cold = Schedule(segments=(Segment(kind="hold", temperature_K=5, duration_ps=0.2),))
+    options = {"directory": tmp_path, "seed": 1, "potential_sha256": "toy"}
+    with pytest.raises(
+        NotConverged, match=r"100 % of the atoms are in rocksalt LiCl \(largest domain 64\), allowed 50 %"
+    ):
+        run_schedule(
+            crystal, cold, Piston(), limits=Limits(rocksalt_stop_fraction=0.5, rocksalt_interval_ps=0.1), **options
+        )
+
+
+def test_a_thin_cell_is_named(tmp_path):
+    short = Schedule(segments=(Segment(kind="hold", temperature_K=30, duration_ps=0.02),))
+    potential = Piston()
+    potential.cutoff_A = 6.0
+    with pytest.warns(
+        UserWarning, match=r"the cell is 11\.00 Å thin, less than twice the cut-off of 6 Å: an atom feels"
+    ):
+        run_schedule(argon(), short, potential, directory=tmp_path, seed=1, potential_sha256="toy")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"committee_stop_eV_A": -1.0}, "limits: committee_stop_eV_A is -1.0, expected a positive number"),
+        (
+            {"committee_warn_eV_A": 2.0, "committee_stop_eV_A": 1.0},
+            "limits: committee_warn_eV_A 2 is above committee_s",
+        ),
+    ],
+)
+def test_impossible_limits_are_refused(given, message):
+    with pytest.raises(SettingsError, match=message):
+        Limits(**given)
