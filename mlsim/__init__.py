@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlsim.io.trajectories import TrajectoryRecorder, read_trajectory  # noqa: F401
     from mlsim.melt_quench import *  # noqa: F403
     from mlsim.report import write_report  # noqa: F401
+    from mlsim.rmc import *  # noqa: F403
     from mlsim.scattering import *  # noqa: F403
     from mlsim.study import StudySettings, read_study, run_study  # noqa: F401
     from mlsim.topology import *  # noqa: F403
@@ -43,6 +44,8 @@ _NAMES = {
     "melt_quench": "Frame FrameRecorder Glass GlassTransition Schedule Segment ThermoLog default_minimum_distances "
     "glass_transition hold_schedule pack production_schedule quick_schedule run_schedule",
     "report": "write_report",
+    "rmc": "BOND_VALENCE_LENGTHS_A Convergence CoordinationTarget DataSet EnergyCost Ensemble Influence RefineSettings "
+    "Refined bond_valence_sums data_set energy_costs influences misfit_and_gradient refine refine_ensemble",
     "scattering": "CurveFit Identification Instrument Probe anomalous_terms box_truncated converted fitted_curve "
     "form_factor g_pdf_of identified mean_length_squared mean_square_ratio neutron_length over_glasses "
     "partial_contributions partial_g_of_r partial_structure_factors peak_position peak_positions "
@@ -50,7 +53,7 @@ _NAMES = {
     "weights window_function",
     "study": "StudySettings read_study run_study",
     "topology": "BondCutoff Bonds Topology bond_cutoffs bonds_of chosen_cutoffs estimates_over_glasses links_between "
-    "neighbour_counts polyhedra_of topology_of",
+    "neighbour_counts polyhedra_of roles_of topology_of",
     "trajectory": "Trajectory",
     "transport": "HOP_LENGTH_A ROOM_TEMPERATURE_K ArrheniusFit Diffusion Drift FitWindow Interval IonicConductivity "
     "MeanSquaredDisplacement Vogel ageing arrhenius carriers_per_A3 charge_diffusivity charge_displacement "

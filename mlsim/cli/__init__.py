@@ -20,6 +20,7 @@ from mlsim.cli.analysis import topology
 from mlsim.cli.compare import compare
 from mlsim.cli.fit_curve import fit_curve
 from mlsim.cli.pipeline import md, pack, quench
+from mlsim.cli.rmc import rmc
 from mlsim.cli.run import report, run
 from mlsim.cli.scattering import convert, identify, scatter
 from mlsim.cli.transport import transport
@@ -45,6 +46,7 @@ for command, about in (
     (convert, "One function of total scattering as another."),
     (fit_curve, "Structures beside a measured curve: Rw, fitted nuisance parameters, figure."),
     (topology, "Coordination, links and anion surroundings of structures."),
+    (rmc, "Fit structures to measured S(Q) and G(r) by reverse Monte Carlo, with error bars."),
     (transport, "Diffusivity, conductivity and activation energy from trajectories."),
     (compare, "Two studies, or a study and published values, side by side with the significance of each difference."),
     (report, "Write the report page of a finished run again."),
@@ -59,6 +61,9 @@ _SEVERAL = {
     "--quench": re.compile(r".*\.csv"),
     "--cutoff": re.compile(r"[A-Z][a-z]?-[A-Z][a-z]?=.*"),
     "--vary": re.compile(r"[a-z_]+(=[\d.:]+)?"),
+    "--min-distance": re.compile(r"[A-Z][a-z]?-[A-Z][a-z]?=.*"),
+    "--coordination": re.compile(r"[A-Z][a-z]?-[A-Z][a-z]?=.*"),
+    "--swap": re.compile(r"[A-Z][a-z]?-[A-Z][a-z]?"),
 }
 
 
