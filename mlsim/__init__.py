@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlsim.io.trajectories import TrajectoryRecorder, read_trajectory  # noqa: F401
     from mlsim.melt_quench import *  # noqa: F403
     from mlsim.report import write_report  # noqa: F401
+    from mlsim.rmc import *  # noqa: F403
     from mlsim.scattering import *  # noqa: F403
     from mlsim.study import StudySettings, read_study, run_study  # noqa: F401
     from mlsim.topology import *  # noqa: F403
@@ -44,6 +45,8 @@ _NAMES = {
     "Segment ThermoLog default_minimum_distances glass_transition hold_schedule melt_memory "
     "pack production_schedule quick_schedule rocksalt_domains run_schedule",
     "report": "write_report",
+    "rmc": "BOND_VALENCE_LENGTHS_A Convergence CoordinationTarget DataSet EnergyCost Ensemble Influence RefineSettings "
+    "Refined bond_valence_sums data_set energy_costs influences misfit_and_gradient refine refine_ensemble",
     "scattering": "CurveFit Identification Instrument Probe anomalous_terms box_truncated converted fitted_curve "
     "form_factor g_pdf_of identified mean_length_squared mean_square_ratio neutron_length over_glasses "
     "partial_contributions partial_g_of_r partial_structure_factors peak_position peak_positions "
@@ -51,7 +54,7 @@ _NAMES = {
     "weights window_function",
     "study": "StudySettings read_study run_study",
     "topology": "BondCutoff Bonds Topology bond_cutoffs bonds_of chosen_cutoffs estimates_over_glasses links_between "
-    "neighbour_counts polyhedra_of topology_of",
+    "neighbour_counts polyhedra_of roles_of topology_of",
     "trajectory": "Trajectory",
     "transport": "ArrheniusFit Diffusion Drift FitWindow HOP_LENGTH_A HopStatistics Hops Interval "
     "IonicConductivity MeanSquaredDisplacement Percolation ROOM_TEMPERATURE_K SurroundingsMobility "

@@ -23,6 +23,7 @@ from mlsim.cli.fit_curve import fit_curve
 from mlsim.cli.mechanism import mechanism, vibrations
 from mlsim.cli.outside import convert_trajectory, lammps
 from mlsim.cli.pipeline import md, pack, quench
+from mlsim.cli.rmc import rmc
 from mlsim.cli.run import report, run
 from mlsim.cli.scattering import convert, identify, scatter
 from mlsim.cli.transport import transport
@@ -48,6 +49,7 @@ for command, about in (
     (convert, "One function of total scattering as another."),
     (fit_curve, "Structures beside a measured curve: Rw, fitted nuisance parameters, figure."),
     (topology, "Coordination, links and anion surroundings of structures."),
+    (rmc, "Fit structures to measured S(Q) and G(r) by reverse Monte Carlo, with error bars."),
     (transport, "Diffusivity, conductivity and activation energy from trajectories."),
     (compare, "Two studies, or a study and published values, side by side with the significance of each difference."),
     (mechanism, "How ions move: hops, residence, anions met, mobility by surroundings, channels."),
@@ -66,6 +68,9 @@ _SEVERAL = {
     "--quench": re.compile(r".*\.csv"),
     "--cutoff": re.compile(r"[A-Z][a-z]?-[A-Z][a-z]?=.*"),
     "--vary": re.compile(r"[a-z_]+(=[\d.:]+)?"),
+    "--min-distance": re.compile(r"[A-Z][a-z]?-[A-Z][a-z]?=.*"),
+    "--coordination": re.compile(r"[A-Z][a-z]?-[A-Z][a-z]?=.*"),
+    "--swap": re.compile(r"[A-Z][a-z]?-[A-Z][a-z]?"),
 }
 
 

@@ -34,6 +34,7 @@ _ROOM_FOR_VERDICT, _ROOM_FOR_SOURCE = 116, 132
 class _Pace:
     """Where one glass is, and how fast it went during the last minute."""
 
+    unit: str = "steps"
     stage: str = "waiting"
     done: float = 0.0
     total: float = 0.0
@@ -57,19 +58,20 @@ class _Pace:
         share = 100 * self.done / self.total if self.total else 100.0
         text = f"{share:3.0f} %"
         if self.rate > 0 and self.done < self.total:
-            text += f"  {self.rate:.3g} steps/s  {duration_text((self.total - self.done) / self.rate)} left"
+            text += f"  {self.rate:.3g} {self.unit}/s  {duration_text((self.total - self.done) / self.rate)} left"
         return text
 
 
 class _Overall:
     """Keeps the pace of all glasses and says how the study as a whole stands."""
 
-    def __init__(self, clock: Any = time.monotonic) -> None:
+    def __init__(self, clock: Any = time.monotonic, unit: str = "steps") -> None:
         self._clock = clock
+        self._unit = unit
         self.paces: dict[str, _Pace] = {}
 
     def update(self, label: str, stage: str, done: float, total: float) -> _Pace:
-        pace = self.paces.setdefault(label, _Pace())
+        pace = self.paces.setdefault(label, _Pace(self._unit))
         pace.update(stage, done, total, self._clock())
         return pace
 
@@ -94,13 +96,20 @@ class PlainStudyDisplay:
     """
 
     def __init__(
-        self, stream: TextIO, interval_s: float = 20.0, *, one_run: bool = False, clock: Any = time.monotonic
+        self,
+        stream: TextIO,
+        interval_s: float = 20.0,
+        *,
+        one_run: bool = False,
+        unit: str = "steps",
+        clock: Any = time.monotonic,
     ) -> None:
+        self._unit = unit
         self._one_run = one_run
         self._stream = stream
         self._interval_s = interval_s
         self._clock = clock
-        self._overall = _Overall(clock)
+        self._overall = _Overall(clock, unit)
         self._last: dict[str, tuple[str, float]] = {}
 
     def __call__(self, label: str, stage: str, done: float, total: float) -> None:
@@ -112,7 +121,7 @@ class PlainStudyDisplay:
             return
         self._last[label] = (stage, now)
         overall = "" if self._one_run else f"  (study {self._overall.text})"
-        self._stream.write(f"{label}  {stage}  {done:.0f}/{total:.0f} steps  {pace.text}{overall}\n")
+        self._stream.write(f"{label}  {stage}  {done:.0f}/{total:.0f} {self._unit}  {pace.text}{overall}\n")
         self._stream.flush()
 
     def say(self, text: str) -> None:
@@ -124,9 +133,9 @@ class PlainStudyDisplay:
 class _TerminalStudyDisplay:
     """One bar per glass and one for the study."""
 
-    def __init__(self, bars: Progress, *, one_run: bool = False) -> None:
+    def __init__(self, bars: Progress, *, one_run: bool = False, unit: str = "steps") -> None:
         self._bars = bars
-        self._overall = _Overall()
+        self._overall = _Overall(unit=unit)
         self._ids: dict[str, TaskID] = {}
         self._study = None if one_run else bars.add_task("study", total=1.0, stage="", text="")
 
@@ -150,17 +159,19 @@ class _TerminalStudyDisplay:
 
 
 @contextlib.contextmanager
-def study_display(*, one_run: bool = False) -> Iterator[PlainStudyDisplay | _TerminalStudyDisplay]:
+def study_display(*, one_run: bool = False, unit: str = "steps") -> Iterator[PlainStudyDisplay | _TerminalStudyDisplay]:
     """Yield what `run_study` tells its progress to: bars on a terminal, plain lines otherwise.
 
     Parameters
     ----------
     one_run
         True for a single run, which needs no line for all together.
+    unit
+        What is counted.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield PlainStudyDisplay(sys.stderr, one_run=one_run)
+        yield PlainStudyDisplay(sys.stderr, one_run=one_run, unit=unit)
         return
     columns = (
         TextColumn("{task.description:<9}"),
@@ -169,7 +180,7 @@ def study_display(*, one_run: bool = False) -> Iterator[PlainStudyDisplay | _Ter
         TextColumn("{task.fields[stage]}", style="dim"),
     )
     with Progress(*columns, console=console, transient=True) as bars:
-        yield _TerminalStudyDisplay(bars, one_run=one_run)
+        yield _TerminalStudyDisplay(bars, one_run=one_run, unit=unit)
 
 
 def announced(settings: StudySettings, directory: Path) -> None:

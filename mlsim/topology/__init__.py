@@ -6,6 +6,7 @@
 from mlsim.topology.bonds import Bonds, bonds_of, links_between, neighbour_counts, polyhedra_of
 from mlsim.topology.cutoffs import BondCutoff, bond_cutoffs, chosen_cutoffs
 from mlsim.topology.glass import Topology, estimates_over_glasses, topology_of
+from mlsim.topology.roles import roles_of
 
 __all__ = [
     "BondCutoff",
@@ -18,5 +19,6 @@ __all__ = [
     "links_between",
     "neighbour_counts",
     "polyhedra_of",
+    "roles_of",
     "topology_of",
 ]
