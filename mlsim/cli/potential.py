@@ -274,10 +274,10 @@ def evaluate(
     settings, found, calculator = read_recipe(recipe), describe(model, trust=trust), load(model)
     split = settings.split(labelled_chains(dataset, unfinished=True))
     check_split(split, found.elements)
-    say = PlainProgress(unit="frames")
     shifts = energy_shifts(calculator, split.train) if refit_e0s else {}
-    held_out = {"validation": split.validation, "test": split.test}
-    judged = {part: predictions(calculator, held_out[part], say, energy_shifts_eV=shifts) for part in held_out}
+    say = PlainProgress(unit="frames")
+    parts = {"validation": split.validation, "test": split.test}
+    judged = {part: predictions(calculator, parts[part], say, energy_shifts_eV=shifts) for part in parts}
     errors = {
         f"{part} frames by {what}": errors_by(judged[part], key)
         for part in judged
