@@ -274,22 +274,21 @@ def evaluate(
     settings, found, calculator = read_recipe(recipe), describe(model, trust=trust), load(model)
     split = settings.split(labelled_chains(dataset, unfinished=True))
     check_split(split, found.elements)
-    say = PlainProgress(unit="frames")
     shifts = energy_shifts(calculator, split.train) if refit_e0s else {}
-    held_out = {"validation": split.validation, "test": split.test}
-    judged = {part: predictions(calculator, held_out[part], say, energy_shifts_eV=shifts) for part in held_out}
+    say = PlainProgress(unit="frames")
+    parts = {"validation": split.validation, "test": split.test}
+    judged = {part: predictions(calculator, parts[part], say, energy_shifts_eV=shifts) for part in parts}
     errors = {
         f"{part} frames by {what}": errors_by(judged[part], key)
         for part in judged
         for what, key in (("class", class_of), ("composition", composition_of))
     }
-    known = PBE_LATTICE_A if settings.teacher == "gpaw" else {}
-    teacher = teacher_lattice_constants(settings.teacher, teacher_python) if teacher_python else known
-    lattice = {name: (own, teacher.get(name)) for name, own in lattice_constants(calculator).items()}
-    repulsion = shortest_repulsion(calculator, settings.elements)
+    pbe = PBE_LATTICE_A if settings.teacher == "gpaw" else {}
+    known = teacher_lattice_constants(settings.teacher, teacher_python) if teacher_python else pbe
+    lattice = {name: (own, known.get(name)) for name, own in lattice_constants(calculator).items()}
     # float32 forces are too coarse to relax a crystal to 1e-3 eV/Å and to differentiate
     checked = _crystals(load(model, dtype="float64")) if crystals else []
-    runs = _melts(calculator) if melts else []
+    repulsion, runs = shortest_repulsion(calculator, settings.elements), _melts(calculator) if melts else []
     _write_parity(judged["test"], out.with_suffix(".png"))
     title, command = f"{found.name} ({found.sha256[:12]})", shlex.join(["mlsim", *sys.argv[1:]])
     atomic_write_text(out, model_card(title, command, errors, lattice, repulsion, runs, checked))

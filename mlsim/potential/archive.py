@@ -60,6 +60,8 @@ def restore(folder: Path, dataset: Path) -> tuple[int, int]:
     """
     if dataset.exists() and any(dataset.iterdir()):
         raise DataError(f"{dataset}: is there already and not empty; name a new folder")
+    if not (folder / LABELS).is_file():
+        raise DataError(f"{folder}: holds no {LABELS}; name a folder that 'mlsim potential archive' wrote")
     chains = labelled_chains(folder / LABELS)
     listed = json.loads((folder / LIST).read_text())
     if dataset_sha256(frame for frames in chains.values() for frame in frames) != listed["sha256"]:

@@ -26,7 +26,7 @@ from mlsim.errors import DataError, SettingsError
 __all__ = ["Calibration", "Committee", "calibration", "load_committee", "read_calibration", "write_calibration_file"]
 
 Floats = NDArray[np.float64]
-LARGEST_EXTRA_COST = 0.25
+LARGEST_EXTRA_COST = 0.2  # of the others; what calling them costs comes on top, and both stay within 25 %
 FALSE_ALARMS = 0.05
 
 
@@ -38,7 +38,7 @@ class Committee(Calculator):  # type: ignore[misc]
 
     - ``results["forces_std"]``, eV/Å, shape (atom, 3): standard deviation of each force component over all members. It
       is there only after a call that asked all members: the first, and every `deviation_interval`-th after it.
-    - ``deviation_interval``: k. The others cost (members - 1) / k of the leader; the default k keeps that within 25 %.
+    - ``deviation_interval``: k. The others cost (members - 1) / k of the leader; the default k keeps that within 20 %.
     - ``forces_std(atoms)``: the same deviation on demand, for runs that count steps themselves.
     - ``calibration``: thresholds `warn_eV_A` and `stop_eV_A` for the largest atomic deviation, or None.
 
@@ -52,7 +52,7 @@ class Committee(Calculator):  # type: ignore[misc]
     others
         The other members; members of one compiled engine may come as one calculator (its `models` are counted).
     deviation_interval
-        How many calls between two deviations; by default the smallest that keeps the extra cost within 25 %.
+        How many calls between two deviations; by default the smallest that keeps (members - 1) / k within 20 %.
     calibration
         Thresholds, see `calibration`.
     """
@@ -82,7 +82,7 @@ class Committee(Calculator):  # type: ignore[misc]
         """Return one line for logs: members, k and what they cost."""
         share = 100 * (self.n_members - 1) / self.deviation_interval
         every = f"deviation every k = {self.deviation_interval} steps"
-        return f"committee of {self.n_members}: {every}, at most {share:.0f} % more"
+        return f"committee of {self.n_members}: {every}, {share:.0f} % more evaluations"
 
     def calculate(
         self,
@@ -91,7 +91,8 @@ class Committee(Calculator):  # type: ignore[misc]
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         """Let the leader answer, and all members when it is their turn."""
-        super().calculate(atoms, properties, system_changes)
+        if atoms is not None:
+            self.atoms = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
         self.leader.calculate(self.atoms, list(properties), system_changes)
         self.results = dict(self.leader.results)
         if self._calls % self.deviation_interval == 0:

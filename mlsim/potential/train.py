@@ -46,29 +46,28 @@ def train(
     settings
         Architecture and how long to train; `recipe.round(name).member(k)`.
     split
-        Frames with labels, split by chain; see `mlsim.potential.label_checks` for what is checked before.
+        Frames with labels, split by chain, checked by `mlsim.potential.label_checks`.
     work
-        Folder of the trainer: checkpoints and logs. A killed training goes on from its last checkpoint there.
+        Folder of the trainer's checkpoints and logs; a killed training goes on from there.
     output
         Model file to write.
     start_from
-        A model file whose weights, scale and neighbour number are kept, or the name of a foundation model that mace
-        loads itself; its E0s are kept or moved as `settings.e0s` says.
+        Model file, or name of a foundation model that mace loads; its E0s are kept or moved as `settings.e0s` says.
     device
         ``cpu`` or ``cuda``.
 
     Returns
     -------
     dict
-        What was done: settings, E0s in eV, neighbour number, numbers of frames and atoms, dataset hash, and the
-        validation errors epoch by epoch (`learning_curve`: epoch, loss, meV/atom, meV/Å).
+        What was done, with E0s and `learning_curve`: epoch, validation loss, meV/atom, meV/Å.
 
     Raises
     ------
     NotConverged
         If the trainer fails or drops the replay head; the last line of its log is quoted and its checkpoints stay.
     """
-    work.mkdir(parents=True, exist_ok=True)
+    for folder in (work, output.parent):
+        folder.mkdir(parents=True, exist_ok=True)
     members = bootstrapped(split.train, settings.seed) if settings.bootstrap else list(split.train)
     energies = settings.e0s if isinstance(settings.e0s, dict) else atomic_reference_energies(members, recipe.elements)
     neighbours = mean_neighbour_number(members, settings.cutoff_A)
@@ -82,16 +81,10 @@ def train(
     model = work / "model.model"
     if not model.exists():
         raise NotConverged(f"train: the trainer left no {model}; see {work}/train.log")
-    output.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(output) as temporary:
-        if settings.finetuning == "multihead":
-            _write_own_head(model, temporary)
-        else:
-            temporary.write_bytes(model.read_bytes())
+        _write_own_head(model, temporary, multihead=settings.finetuning == "multihead")
     remember_trusted(file_sha256(output), output)
-    record["E0s_eV"] = log.E0s_eV
-    record["learning_curve"] = [list(astuple(epoch)) for epoch in log.epochs]
-    return record
+    return record | {"E0s_eV": log.E0s_eV, "learning_curve": [list(astuple(epoch)) for epoch in log.epochs]}
 
 
 def _record(
@@ -148,8 +141,11 @@ def _replay(settings: TrainingSettings) -> list[tuple[str, list[Atoms]]]:
     return [("replay", [f for k, f in enumerate(drawn) if k % 5]), ("replay-validation", drawn[::5])]
 
 
-def _write_own_head(model: Path, output: Path) -> None:
+def _write_own_head(model: Path, output: Path, *, multihead: bool) -> None:
     """Write the model without its replay head: the form that every MACE calculator and our engine take."""
+    if not multihead:
+        output.write_bytes(model.read_bytes())
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch and e3nn warn about each other's internals on import and on loading
         import mace  # noqa: F401  before e3nn, or e3nn's own import order breaks

@@ -68,6 +68,13 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
         restore(tmp_path / "packed", tmp_path / "again")
 
 
+def test_a_folder_without_an_archive_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"holds no labels\.extxyz\.xz; name a folder that 'mlsim potential archive' wrote"
+    ):
+        restore(tmp_path, tmp_path / "again")
+
+
 def test_a_folder_that_holds_something_is_not_written_over(tmp_path: Path) -> None:
     archive(growing(tmp_path / "d"), tmp_path / "packed", RECIPE)
     with pytest.raises(DataError, match="is there already and not empty; name a new folder"):

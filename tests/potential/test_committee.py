@@ -75,15 +75,15 @@ def test_compiled_members_in_one_pass_deviate_as_they_do_one_by_one() -> None:
 
 def test_four_members_cost_at_most_a_quarter_more() -> None:
     committee = Committee(Spring(1.0), others := [Spring(k) for k in (1.1, 1.2, 1.3)])
-    assert "k = 12 steps, at most 25 % more" in str(committee)
+    assert "k = 15 steps, 20 % more evaluations" in str(committee)
     atoms = cell()
     told = []
     for _ in range(120):
         atoms.positions += 0.01
         committee.calculate(atoms, ["energy", "forces", "stress"], list(all_changes))
         told.append("forces_std" in committee.results)
-    assert [step for step, tells in enumerate(told) if tells] == list(range(0, 120, 12))
-    assert sum(member.calls for member in others) / committee.leader.calls <= 0.25
+    assert [step for step, tells in enumerate(told) if tells] == list(range(0, 120, 15))
+    assert sum(member.calls for member in others) / committee.leader.calls <= 0.2
 
 
 def test_a_single_model_is_no_committee() -> None:
