@@ -52,10 +52,13 @@ _NAMES = {
     "topology": "BondCutoff Bonds Topology bond_cutoffs bonds_of chosen_cutoffs estimates_over_glasses links_between "
     "neighbour_counts polyhedra_of topology_of",
     "trajectory": "Trajectory",
-    "transport": "HOP_LENGTH_A ROOM_TEMPERATURE_K ArrheniusFit Diffusion Drift FitWindow Interval IonicConductivity "
-    "MeanSquaredDisplacement Vogel ageing arrhenius carriers_per_A3 charge_diffusivity charge_displacement "
-    "conductivity conductivity_nernst_einstein diffusivities diffusivity equilibrated equilibration_frame "
-    "haven_ratio ionic_conductivity mean_squared_displacement tracer_and_charge",
+    "transport": "ArrheniusFit Diffusion Drift FitWindow HOP_LENGTH_A HopStatistics Hops Interval "
+    "IonicConductivity MeanSquaredDisplacement Percolation ROOM_TEMPERATURE_K SurroundingsMobility "
+    "VanHove Vibrations Vogel ageing anion_counts arrhenius attempt_frequency carriers_per_A3 "
+    "charge_diffusivity charge_displacement conductivity conductivity_nernst_einstein diffusivities "
+    "diffusivity equilibrated equilibration_frame harmonic_vibrations haven_ratio hop_statistics "
+    "hops_of ion_density ionic_conductivity mean_squared_displacement mobility_by_surroundings "
+    "non_gaussian_parameter percolating_directions percolation tracer_and_charge van_hove vibrations",
 }
 _HOMES = {name: f"mlsim.{module}" for module, names in _NAMES.items() for name in names.split()}
 

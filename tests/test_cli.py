@@ -81,6 +81,7 @@ def test_the_single_steps_lead_from_a_formula_to_transport(run: Run, tmp_path: P
     code, output, errors = run("transport", "m/trajectory.h5", "--element", "Li", "-o", "t.json")
     assert code == 0, errors
     names = [quantity["name"] for quantity in json.loads(Path("t.json").read_text())["quantities"]]
+    assert "note: one temperature only: no activation energy and no conductivity at 298 K; give two or more" in errors
     assert names[:3] == ["li_diffusivity_cm2_s", "li_charge_diffusivity_cm2_s", "conductivity_mS_cm"]
     assert "wrote t.json" in output
     assert run("topology", "q/glass.extxyz", "-o", "o.json")[0] == 0
@@ -244,3 +245,59 @@ def test_a_foreign_trajectory_without_time_steps_or_temperature_says_what_is_mis
     assert run("transport", file, "--interval-ps", "1", "-o", "t.json")[2] == (
         "error: walk.extxyz: does not say its temperature; give it with --temperature-K\n"
     )
+
+
+def test_mechanism_and_vibrations_of_walks(run: Run) -> None:
+    generator = np.random.default_rng(5)
+    hops = generator.poisson(0.02, (600, 6, 1)) * generator.choice([-2.5, 2.5], (600, 6, 3)) / 3**0.5
+    lithium = generator.random((6, 3)) * 20 + np.cumsum(hops, axis=0) + generator.normal(0, 0.1, (600, 6, 3))
+    rest = generator.random((12, 3)) * 20 + np.zeros((600, 1, 1))
+    frames = [Atoms("Li6O4Cl4Zr4", p, cell=[20] * 3, pbc=True) for p in np.concatenate([lithium, rest], axis=1)]
+    write_structure(Path("walk.extxyz"), frames)
+    given = ("walk.extxyz", "--temperature-K", "600", "--interval-ps", "0.1", "-o")
+    bonds = ("--cutoff", "Li-O=5", "Li-Cl=5")
+    code, output, errors = run("mechanism", *given, "m.json", *bonds, "--figure", "m.png")
+    assert code == 0, errors
+    rows = {row["name"]: row["value"] for row in json.loads(Path("m.json").read_text())["quantities"]}
+    assert rows["li_hop_length_A"] == pytest.approx(2.5, abs=0.7)
+    assert 0 < rows["li_time_near_o_fraction"] < 1
+    assert Path("m.png").stat().st_size > 10_000
+    assert "Li hops at 600 K" in output
+    assert run("vibrations", "walk.extxyz", "--interval-ps", "0.1", "-o", "v.json")[2].startswith(
+        "error: vibrations: frames are 0.1 ps apart, expected at most 0.02 ps"
+    )
+    assert run("vibrations", "walk.extxyz", "--interval-ps", "0.01", "-o", "v.json", "--figure", "v.png")[0] == 0
+    assert {row["unit"] for row in json.loads(Path("v.json").read_text())["quantities"]} == {"THz"}
+
+
+def test_temperatures_above_the_glass_transition_are_left_out_unless_asked(run: Run) -> None:
+    kelvins = ("500", "600", "800")
+    files = [random_walk(f"walk-{n}.extxyz", float(kelvin), n) for n, kelvin in enumerate(kelvins)]
+    time = np.arange(3000) * 0.05
+    ramp = np.linspace(1500, 300, 3000)
+    energy = ramp + 0.5 * np.maximum(ramp - 700, 0)
+    table = np.stack([time, ramp, energy, 0 * time, energy, 0 * time], axis=1)
+    head = "time_ps,temperature_K,potential_energy_eV,pressure_GPa,volume_A3,segment"
+    np.savetxt("thermo.csv", table, delimiter=",", header=head, comments="")
+    given = (*files, "--temperature-K", *kelvins, "--interval-ps", "1", "--quench", "thermo.csv", "-o")
+    code, _, errors = run("transport", *given, "t.json", "--figure", "t.png")
+    assert code == 0, errors
+    rows = {row["name"]: row for row in json.loads(Path("t.json").read_text())["quantities"]}
+    assert rows["glass_transition_K"]["value"] == pytest.approx(700, abs=6)
+    assert "500 to 600 K" in rows["activation_energy_eV"]["method"]
+    assert "note: 800 K left out: above the glass transition at 70" in errors
+    assert "equilibration not tested: the trajectory carries no energies" in errors
+    assert Path("t.png").stat().st_size > 10_000
+    assert run("transport", *given, "u.json", "--include-above-tg")[0] == 0
+    rows = {row["name"]: row for row in json.loads(Path("u.json").read_text())["quantities"]}
+    assert "500 to 800 K" in rows["activation_energy_eV"]["method"]
+    Path("thermo.csv").write_text("time,x\n1,2\n", encoding="utf-8")
+    assert (
+        run("transport", *given, "v.json")[2]
+        .splitlines()[-1]
+        .startswith(
+            "error: thermo.csv: first line is 'time,x', expected the thermo.csv of mlsim: time_ps,temperature_K"
+        )
+    )
+    short = (files[0], "--temperature-K", "500", "--interval-ps", "1", "--discard-ps", "900", "-o", "w.json")
+    assert run("transport", *short)[2] == "error: --discard-ps 900: walk-0.extxyz is 399 ps long\n"

@@ -19,6 +19,7 @@ from mlsim import __version__
 from mlsim.cli.analysis import topology
 from mlsim.cli.compare import compare
 from mlsim.cli.fit_curve import fit_curve
+from mlsim.cli.mechanism import mechanism, vibrations
 from mlsim.cli.pipeline import md, pack, quench
 from mlsim.cli.run import report, run
 from mlsim.cli.scattering import convert, identify, scatter
@@ -47,6 +48,8 @@ for command, about in (
     (topology, "Coordination, links and anion surroundings of structures."),
     (transport, "Diffusivity, conductivity and activation energy from trajectories."),
     (compare, "Two studies, or a study and published values, side by side with the significance of each difference."),
+    (mechanism, "How ions move: hops, residence, anions met, mobility by surroundings, channels."),
+    (vibrations, "Vibrational density of states and attempt frequency, from trajectories or phonons."),
     (report, "Write the report page of a finished run again."),
 ):
     app.command(short_help=about)(command)

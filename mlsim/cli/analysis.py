@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from mlsim.cli.files import Files, Force, read_ensembles, require_absent
 if TYPE_CHECKING:
     pass
 
-__all__ = ["topology"]
+__all__ = ["cutoffs_given", "topology"]
 
 
 def topology(
@@ -32,7 +33,7 @@ def topology(
     from mlsim.topology import bond_cutoffs, estimates_over_glasses, topology_of
 
     require_absent(output, force)
-    fixed = dict(_cutoff(text) for text in cutoff or [])
+    fixed = cutoffs_given(cutoff)
     ensembles = read_ensembles(files)
     cutoffs = bond_cutoffs([atoms for frames in ensembles for atoms in frames], fixed_A=fixed)
     anions = tuple(part.strip() for part in bridging.split(",") if part.strip())
@@ -42,6 +43,11 @@ def topology(
     used = ", ".join(f"{a}-{b} {value:.2f} Å" for (a, b), value in sorted(cutoffs.items()) if center in (a, b))
     rows = [QuantityRow(n, e, f"bonds shorter than {used}") for n, e in estimates_over_glasses(glasses).items()]
     write_rows(output, rows)
+
+
+def cutoffs_given(texts: Sequence[str] | None) -> dict[tuple[str, str], float]:
+    """Return the bond lengths that `--cutoff` gave, Å."""
+    return dict(_cutoff(text) for text in texts or [])
 
 
 def _cutoff(text: str) -> tuple[tuple[str, str], float]:

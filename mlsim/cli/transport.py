@@ -83,7 +83,9 @@ def transport(
         for note in (*pair[0].notes, *_framework_notes(group, element, kelvin)):
             _say(f"{kelvin:g} K: {note}")
     fit = None
-    if len(groups) > 1:
+    if len(groups) == 1:
+        _say("one temperature only: no activation energy and no conductivity at 298 K; give two or more, better four")
+    else:
         try:
             fit = arrhenius(points, glass_transition_K=None if include_above_tg else transition)
             rows += _arrhenius_rows(fit, [t for group in groups.values() for t in group], element, charge)
@@ -107,25 +109,17 @@ def _rows_at(
     tracer, together = pair
     kelvin, carriers, ion = tracer.temperature_K, carriers_per_A3(group, element), element.lower()
 
-    def method(found: Diffusion) -> str:
+    def method(found: Diffusion, of: str) -> str:
         said = found.reason if found.diffusive else f"{UPPER_BOUND} (95 %), {found.reason}"
-        return f"{said}; against the {found.drift}" if found.drift != "none" else said
+        against = "" if found.drift == "none" else f"; against the {found.drift}"
+        return f"{said}; {of}{against}"
 
+    alone, collective = method(tracer, "single ions"), method(together, f"all {element} together")
     rows = [
-        row(f"{ion}_diffusivity_cm2_s", tracer.diffusivity, method(tracer), kelvin),
-        row(
-            f"{ion}_charge_diffusivity_cm2_s",
-            together.diffusivity,
-            f"all {element} together; {method(together)}",
-            kelvin,
-        ),
-        row("conductivity_mS_cm", conductivity(tracer, carriers, charge), f"{method(tracer)}; Nernst-Einstein", kelvin),
-        row(
-            "conductivity_einstein_mS_cm",
-            conductivity(together, carriers, charge),
-            f"{method(together)}; Einstein, {element} with its own cross terms",
-            kelvin,
-        ),
+        row(f"{ion}_diffusivity_cm2_s", tracer.diffusivity, alone, kelvin),
+        row(f"{ion}_charge_diffusivity_cm2_s", together.diffusivity, collective, kelvin),
+        row("conductivity_mS_cm", conductivity(tracer, carriers, charge), f"{alone}; Nernst-Einstein", kelvin),
+        row("conductivity_einstein_mS_cm", conductivity(together, carriers, charge), f"{collective}; Einstein", kelvin),
     ]
     ratio = haven_ratio(tracer, together)
     if ratio is not None:

@@ -11,7 +11,7 @@ __all__ = ["GROUPS", "Label", "join_words", "label_of", "number_text", "pair_tex
 Label = tuple[str, str]
 """Name of a quantity in words, and the group of the table in which it stands."""
 
-GROUPS: Final = ("Structure", "Zr–Zr links", "Anion surroundings", "Transport", "Fit to data", "Other")
+GROUPS: Final = ("Structure", "Zr–Zr links", "Anion surroundings", "Transport", "Mechanism", "Fit to data", "Other")
 
 _LABELS: Final[dict[str, Label]] = {
     "density_g_cm3": ("Mass density", "Structure"),
@@ -54,6 +54,22 @@ _PATTERNS: Final = tuple(
         (r"([a-z]+)_bridging_fraction", "{0} on two or more centres (bridging)", "Anion surroundings"),
         (r"([a-z]+)_no_([a-z]+)_fraction", "{0} on no {1}", "Anion surroundings"),
         (r"([a-z]+)_with_([a-z]+)_fraction", "{0} with at least one {1}", "Anion surroundings"),
+        (r"([a-z]+)_hop_rate_per_ps", "{0} hops", "Mechanism"),
+        (r"([a-z]+)_hop_length_A", "{0} hop length", "Mechanism"),
+        (r"([a-z]+)_residence_time_ps", "{0} residence time", "Mechanism"),
+        (r"([a-z]+)_successive_hop_cosine", "cosine of successive {0} hops", "Mechanism"),
+        (r"([a-z]+)_back_hop_fraction", "{0} hops undone by the next", "Mechanism"),
+        (r"([a-z]+)_correlation_factor", "{0} correlation factor", "Mechanism"),
+        (r"([a-z]+)_time_near_([a-z]+)_fraction", "{0} time near {1}", "Mechanism"),
+        (r"([a-z]+)_hop_rate_near_([a-z]+)_per_ps", "{0} hops begun near {1}", "Mechanism"),
+        (r"([a-z]+)_hop_rate_away_from_([a-z]+)_per_ps", "{0} hops begun away from {1}", "Mechanism"),
+        (r"([a-z]+)_hop_rate_ratio_([a-z]+)", "{0} hop rate near {1} over away", "Mechanism"),
+        (r"([a-z]+)_([a-z]+)_share_resting", "{1} among anions of {0}", "Mechanism"),
+        (r"([a-z]+)_([a-z]+)_share_hopping", "{1} among anions of {0}, mid-hop", "Mechanism"),
+        (r"([a-z]+)_percolation_(\dd)_eV", "{0} free energy of percolation, {1}", "Mechanism"),
+        (r"([a-z]+)_channels_(\dd)_volume_fraction", "volume of {0} channels, {1}", "Mechanism"),
+        (r"([a-z]+)_hops_([a-z]+)_to_([a-z]+)_([a-z]+)_fraction", "{0} hops, {1} to {2} {3}", "Mechanism"),
+        (r"([a-z]+)_attempt_frequency_THz", "{0} attempt frequency", "Mechanism"),
         (r"([a-z]+)_charge_diffusivity_cm2_s", "{0} charge diffusivity", "Transport"),
         (r"([a-z]+)_diffusivity_cm2_s", "{0} diffusivity", "Transport"),
     )

@@ -161,7 +161,7 @@ def analysis_of(tasks: Sequence[GlassTask], source: PotentialSource) -> tuple[li
         missing["displacement"] = missing["arrhenius"] = "the study has no transport"
     else:
         trajectories = {t: [transport_trajectory(task, t) for task in tasks] for t in settings.transport.temperatures_K}
-        parts.append(transport_part(trajectories, settings, references))
+        parts.append(transport_part(trajectories, [glass.log for glass in glasses], settings, references))
     for part in parts:
         rows.extend(part.rows)
         notes.extend(part.notes)

@@ -76,6 +76,8 @@ class TransportSettings(_Settings):
         Time step of the MD.
     frame_interval_fs
         Time between two recorded frames: a multiple of the time step.
+    include_above_glass_transition
+        Whether temperatures above the glass transition of the quench enter the Arrhenius line.
     """
 
     temperatures_K: Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -83,6 +85,7 @@ class TransportSettings(_Settings):
     time_ps: Positive
     timestep_fs: Annotated[float, Field(gt=0, le=5)] = 2.0
     frame_interval_fs: Positive = 20.0
+    include_above_glass_transition: bool = False
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:

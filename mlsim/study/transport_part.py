@@ -10,9 +10,10 @@ import numpy as np
 
 from mlsim.composition import Composition
 from mlsim.curve import Estimate
-from mlsim.errors import NotConverged
+from mlsim.errors import MlsimError, NotConverged
 from mlsim.io.results import UPPER_BOUND, QuantityRow, Reference
 from mlsim.io.series import ArrheniusPart, ArrheniusPoint, Line, MsdPart, Section
+from mlsim.melt_quench import ThermoLog, glass_transition
 from mlsim.study.settings import StudySettings
 from mlsim.study.structure_part import StructurePart
 from mlsim.trajectory import Trajectory
@@ -35,6 +36,7 @@ _ONE_SIGMA: Final = 0.6826894921370859
 
 def transport_part(
     trajectories: Mapping[float, Sequence[Trajectory]],
+    quenches: Sequence[ThermoLog],
     settings: StudySettings,
     references: Mapping[str, Reference | None],
 ) -> StructurePart:
@@ -44,6 +46,8 @@ def transport_part(
     ----------
     trajectories
         By temperature in K: one trajectory per glass.
+    quenches
+        Log of the quench of each glass; their glass transition decides which temperatures enter the Arrhenius line.
     """
     ion = settings.topology.mobile
     temperatures = sorted(trajectories)
@@ -53,12 +57,15 @@ def transport_part(
     framework = {t: _fastest(found) for t, found in others.items()}
     carriers = float(np.mean([carriers_per_A3(trajectories[t], ion) for t in temperatures]))
     charge = Composition.parse(settings.composition).formal_charges()[ion]
-    rows = [_diffusivity_row(mobile[t], ion) for t in temperatures]
-    notes = _notes(mobile, framework, ion) + _undecided(mobile, others, ion)
+    rows, notes = _transition(quenches, trajectories[temperatures[0]][0].n_atoms)
+    limit = rows[0].estimate.value if rows and not _takes_all(settings) else None
+    rows += [_diffusivity_row(mobile[t], ion) for t in temperatures]
+    notes += _notes(mobile, framework, ion) + _undecided(mobile, others, ion)
+    notes += [f"{t:g} K: {note}" for t in temperatures for note in mobile[t].notes]
     fit: ArrheniusFit | None = None
     missing: dict[Section, str] = {}
     try:
-        fit = arrhenius([mobile[t] for t in temperatures], seed=settings.seed)
+        fit = arrhenius([mobile[t] for t in temperatures], glass_transition_K=limit, seed=settings.seed)
     except NotConverged as error:
         missing["arrhenius"] = str(error).partition(" (")[0]  # the reasons at each temperature are notes of their own
         notes.append(f"no activation energy and no conductivity at 298 K: {missing['arrhenius']}")
@@ -80,6 +87,19 @@ def transport_part(
         "missing": missing,
     }
     return StructurePart(tuple(rows), series, tuple(notes))
+
+
+def _takes_all(settings: StudySettings) -> bool:
+    return settings.transport is not None and settings.transport.include_above_glass_transition
+
+
+def _transition(quenches: Sequence[ThermoLog], n_atoms: int) -> tuple[list[QuantityRow], list[str]]:
+    """Return the glass transition by the kink of the energy, or a note why there is none."""
+    try:
+        found = glass_transition(quenches, n_atoms)
+    except MlsimError as error:
+        return [], [str(error)]
+    return [QuantityRow("glass_transition_K", found.temperature, "kink of the energy of the quench")], []
 
 
 def _framework(trajectories: Sequence[Trajectory], ion: str, temperature_K: float) -> list[Diffusion]:

@@ -174,40 +174,42 @@ def arrhenius(
         raise DataError("arrhenius: temperatures and diffusivities must be positive numbers")
     beta = np.array([_inverse_energy(t) for t in temperature])
     sigma = _errors_of_ln([d for _, d in used])
-    weight = np.ones(len(used)) if sigma is None else sigma**-2
-    line = _line_through(beta, weight)
+    line = _line_through(beta, np.ones(len(used)) if sigma is None else sigma**-2)
     ln_d = np.log(value)
-    ln_prefactor, energy = line @ ln_d
-    residual = ln_d - (ln_prefactor - energy * beta)
-    spare = len(used) - 2
-    excess = math.sqrt(float((weight * residual**2).sum()) / spare) if spare else 1.0
-    scale = excess if sigma is None else max(1.0, excess)
-    error = scale * (np.ones(len(used)) if sigma is None else sigma)
+    centre = line @ ln_d
+    error, scale = _enlarged(ln_d - (centre[0] - centre[1] * beta), sigma)
     rng = np.random.default_rng(seed)
-    centre = np.array([ln_prefactor, energy])
-    draws = _draws(centre, line, error, rng)
-    source = "scatter" if sigma is None else "points"
     over_glasses = _lines_of_glasses(points, used, line)
     if over_glasses is not None and _differ(*over_glasses, float(beta.mean())):
         draws, source, scale = _student_draws(centre, over_glasses[0], rng), "glasses", 1.0
+    else:
+        draws, source = _draws(centre, line, error, rng), "scatter" if sigma is None else "points"
     n = min(d.n_independent for _, d in used)
-    low, high = _central(draws[:, 0], ONE_SIGMA)
-    spread = float(np.diff(_central(draws[:, 1], ONE_SIGMA))[0] / 2)
+    (low, high), (least, most) = (_central(column, ONE_SIGMA) for column in draws.T)
     curve = None if sigma is None or len(used) < FEWEST_POINTS else vogel(temperature, ln_d, sigma, _DRAWS, rng)
     fit = ArrheniusFit(
-        activation_energy=Estimate(float(energy), spread, n, "eV"),
-        prefactor=Estimate(_exp(ln_prefactor), (_exp(high) - _exp(low)) / 2, n, "cm2/s"),
+        activation_energy=Estimate(float(centre[1]), (most - least) / 2, n, "eV"),
+        prefactor=Estimate(_exp(centre[0]), (_exp(high) - _exp(low)) / 2, n, "cm2/s"),
         temperatures_K=temperature,
         diffusivities_cm2_s=value,
         relative_errors=error,
         error_scale=scale,
         flags=tuple(flags),
-        ln_prefactor=float(ln_prefactor),
+        ln_prefactor=float(centre[0]),
         draws=_mixed(draws, curve),
         source=source,
         vogel=curve,
     )
     return _flagged(fit, points)
+
+
+def _enlarged(residual: Floats, sigma: Floats | None) -> tuple[Floats, float]:
+    """Errors of ln D, enlarged (or, without errors, given) by the scatter about the line, and the factor."""
+    unit = np.ones(len(residual)) if sigma is None else sigma
+    spare = len(residual) - 2
+    excess = math.sqrt(float(((residual / unit) ** 2).sum()) / spare) if spare else 1.0
+    scale = excess if sigma is None else max(1.0, excess)
+    return scale * unit, scale
 
 
 def _usable(

@@ -17,7 +17,7 @@ import numpy as np
 from mlsim.curve import Estimate
 from mlsim.errors import DataError
 from mlsim.trajectory import Trajectory
-from mlsim.transport.diffusion import HOP_LENGTH_A, Diffusion, diffusivities
+from mlsim.transport.diffusion import HOP_LENGTH_A, Diffusion, diffusivities, error_over_glasses
 from mlsim.transport.displacement import Drift
 from mlsim.units import BOLTZMANN_EV_PER_K, CM2_S_PER_A2_PS, MS_CM_PER_S_M, S_M_PER_E2_EV_A_PS
 
@@ -113,13 +113,20 @@ def haven_ratio(tracer: Diffusion, charge: Diffusion) -> Estimate | None:
 
     Notes
     -----
-    The relative errors of D and D_sigma are added in squares; nearly all of it is that of D_sigma, e. One over a
-    number with the relative error e is too large by e² on average, which is taken off.
+    Nearly all of its error is that of D_sigma. What makes a glass faster than the others changes both and drops out:
+    over glasses the error is that of D_g − H D_sigma,g. One over a number with the relative error e is too large by e²
+    on average, which is taken off.
     """
     if not (tracer.diffusive and charge.diffusive):
         return None
     d, d_sigma = tracer.diffusivity, charge.diffusivity
-    of_charge = (d_sigma.standard_error or 0.0) / d_sigma.value
-    relative = math.hypot((d.standard_error or 0.0) / d.value, of_charge)
-    ratio = d.value / d_sigma.value / (1.0 + of_charge**2)
-    return Estimate(ratio, ratio * relative, d.n_independent, "1")
+    ratio = d.value / d_sigma.value
+    own, collective = np.array(tracer.per_glass_cm2_s), np.array(charge.per_glass_cm2_s)
+    own_error, collective_error = np.array(tracer.per_glass_error_cm2_s), np.array(charge.per_glass_error_cm2_s)
+    if len(own) > 1:
+        rest = error_over_glasses(own - ratio * collective, np.hypot(own_error, ratio * collective_error))
+        relative = rest / d.value
+    else:
+        relative = math.hypot(d.standard_error or 0.0, ratio * (d_sigma.standard_error or 0.0)) / d.value
+    unbiased = ratio / (1.0 + relative**2)
+    return Estimate(unbiased, unbiased * relative, d.n_independent, "1")

@@ -33,7 +33,14 @@ from mlsim.transport.displacement import (
     lag_grid,
     tracer_and_charge,
 )
-from mlsim.transport.fit_window import FitWindow, diffusive_window, line_weights, relative_variance, slope_change
+from mlsim.transport.fit_window import (
+    FitWindow,
+    diffusive_window,
+    line_weights,
+    rattling,
+    relative_variance,
+    slope_change,
+)
 from mlsim.units import CM2_S_PER_A2_PS
 
 __all__ = [
@@ -63,6 +70,7 @@ _ONE_SIDED_95 = 1.645
 _RULE_OF_THREE = 3.0
 _SURE = 2.0
 _LAGS_OF_BLOCKS = 12
+_LONGER_FOR_CHARGE = 4.0  # a single path: its window may hold longer lags, whose noise the line weighs
 _MOST_BLOCKS, _FEWEST_BLOCKS = 10, 4
 
 
@@ -177,7 +185,10 @@ def diffusivities(
     one = slope_estimate(curves, pooled, window, reason, **given, blocks=[block for block, _ in blocks])
     charge = [together for _, together in pairs]
     given |= {"usual_cm2_s": one.diffusivity.value, "blocks": [block for _, block in blocks]}
-    together = slope_estimate(charge, pool(charge), one.window, one.reason, **given)
+    longer = (
+        None if one.window is None else one.window.extended(_LONGER_FOR_CHARGE, float(lags[-1]) * pooled.interval_ps)
+    )
+    together = slope_estimate(charge, pool(charge), longer, one.reason, **given)
     return one, together
 
 
@@ -202,12 +213,13 @@ def slope_estimate(
     if window is None:
         return _upper_bound(curves, pooled, reason, temperature_K, hop_length_A)
     usual = usual_cm2_s / CM2_S_PER_A2_PS
-    fits = [_slope(curve, window, hop_length_A, usual) for curve in curves]
+    rattle = rattling(pooled, window)
+    fits = [_slope(curve, window, rattle, hop_length_A, usual) for curve in curves]
     values = np.array([value for value, _ in fits]) * CM2_S_PER_A2_PS
     errors = np.array([error for _, error in fits]) * CM2_S_PER_A2_PS
     error = error_over_glasses(values, errors)
     if blocks:
-        slopes = [_slope(block, window, hop_length_A, usual)[0] * CM2_S_PER_A2_PS for block in blocks]
+        slopes = [_slope(block, window, rattle, hop_length_A, usual)[0] * CM2_S_PER_A2_PS for block in blocks]
         error = error_over_glasses(np.array(slopes), np.full(len(blocks), error * math.sqrt(len(blocks))))
     value = float(values.mean())
     bend, notes = _bend(pooled, window)
@@ -271,11 +283,13 @@ def pool(curves: Sequence[MeanSquaredDisplacement]) -> MeanSquaredDisplacement:
     return replace(curves[0], per_walker_A2=walkers, n_frames=min(c.n_frames for c in curves))
 
 
-def _slope(curve: MeanSquaredDisplacement, window: FitWindow, hop_length_A: float, usual: float) -> tuple[float, float]:
+def _slope(
+    curve: MeanSquaredDisplacement, window: FitWindow, rattle: float, hop_length_A: float, usual: float
+) -> tuple[float, float]:
     """D of one glass and its error within the glass, Å²/ps."""
     inside = window.holds(curve.lag_ps)
     lags = curve.lag_frames[inside]
-    weights = line_weights(lags, curve.n_frames)
+    weights = line_weights(lags, curve.n_frames, rattle)
     walkers = curve.per_walker_A2[:, inside] @ weights / (6.0 * curve.interval_ps)
     n = len(walkers)
     value = float(walkers.mean())
@@ -284,7 +298,7 @@ def _slope(curve: MeanSquaredDisplacement, window: FitWindow, hop_length_A: floa
         return value, spread
     expected = max(abs(value), usual)
     hops = 6.0 * expected * curve.n_ions * curve.n_frames * curve.interval_ps / hop_length_A**2
-    relative = relative_variance(weights, lags, curve.n_frames) / n + 1.0 / max(hops, 1.0)
+    relative = relative_variance(weights, lags, curve.n_frames, rattle) / n + 1.0 / max(hops, 1.0)
     return value, max(spread, expected * math.sqrt(relative))
 
 

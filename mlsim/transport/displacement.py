@@ -33,6 +33,7 @@ __all__ = [
     "Drift",
     "MeanSquaredDisplacement",
     "charge_displacement",
+    "displacement_paths",
     "lag_grid",
     "mean_squared_displacement",
     "path_products",
@@ -46,6 +47,7 @@ Drift = Literal["auto", "framework", "cell", "none"]
 
 _DRIFTS = ("auto", "framework", "cell", "none")
 _CHUNK_BYTES = 12e6
+_READ_TOGETHER = 8  # chunks: a frame's row is touched once for all of them
 _FEWEST_FRAMES = 4
 
 
@@ -220,6 +222,14 @@ def charge_displacement(
     )
 
 
+def displacement_paths(trajectory: Trajectory, element: str, drift: Drift = "auto") -> Floats:
+    """Return displacements of the ions of one element since the first frame, Å, shape (ion, xyz, frame)."""
+    reference = _resolved(trajectory, drift, {element})
+    shift = _drift_path(trajectory, reference, {element})
+    paths = np.concatenate([p for _, p in _paths_of(trajectory, trajectory.atoms_of(element))])
+    return paths if shift is None else paths - shift
+
+
 def lag_grid(n_frames: int, *, longest: int | None = None, n_lags: int = 200) -> Ints:
     """Return at most `n_lags` lags in frames, from 1 to half of the frames, evenly spaced in their logarithm.
 
@@ -299,16 +309,18 @@ def _paths_of(trajectory: Trajectory, atoms: NDArray[np.integer]) -> Iterator[tu
     to_mean_cell = None
     if trajectory.cell.ndim == 3:
         to_mean_cell = np.linalg.solve(trajectory.cell, trajectory.cell.mean(axis=0)[None])
-    for start in range(0, len(atoms), size):
-        chunk = atoms[start : start + size]
+    for begin in range(0, len(atoms), _READ_TOGETHER * size):
+        chunk = atoms[begin : begin + _READ_TOGETHER * size]
         first, last = int(chunk[0]), int(chunk[-1])
         together = last - first == len(chunk) - 1 and (np.diff(chunk) == 1).all()
         picked = trajectory.positions[:, first : last + 1] if together else trajectory.positions[:, chunk]
         if to_mean_cell is not None:
             picked = np.einsum("fax,fxy->fay", np.asarray(picked, dtype=float), to_mean_cell)
-        paths = picked.transpose(1, 2, 0).astype(float, order="C")
-        paths -= paths[:, :, :1].copy()
-        yield start, paths
+        turned = np.ascontiguousarray(picked.transpose(1, 2, 0))
+        for start in range(0, len(chunk), size):
+            paths = turned[start : start + size].astype(float)
+            paths -= paths[:, :, :1].copy()
+            yield begin + start, paths
 
 
 def _squared_displacements(paths: Floats, lags: Ints) -> Floats:
@@ -317,13 +329,15 @@ def _squared_displacements(paths: Floats, lags: Ints) -> Floats:
     sum |u(t0 + t) - u(t0)|² = sum |u(t0 + t)|² + sum |u(t0)|² - 2 sum u(t0 + t) u(t0); the last by FFT.
     """
     n_frames = paths.shape[2]
-    centred = paths - paths.mean(axis=2, keepdims=True)
-    length = fft.next_fast_len(n_frames + int(lags[-1]), real=True)
-    spectrum = fft.rfft(centred, n=length, axis=-1)
-    power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1)
-    products = fft.irfft(power, n=length, axis=-1)[:, lags]
+    padded = np.zeros((*paths.shape[:2], fft.next_fast_len(n_frames + int(lags[-1]), real=True)))
+    centred = padded[:, :, :n_frames]
+    np.subtract(paths, paths.mean(axis=2, keepdims=True), out=centred)
     squares = np.zeros((len(paths), n_frames + 1))
-    np.cumsum((centred**2).sum(axis=1), axis=-1, out=squares[:, 1:])
+    np.cumsum(np.einsum("axf,axf->af", centred, centred), axis=-1, out=squares[:, 1:])
+    spectrum = fft.rfft(padded, axis=-1)
+    power = np.einsum("axf,axf->af", spectrum.real, spectrum.real)
+    power += np.einsum("axf,axf->af", spectrum.imag, spectrum.imag)
+    products = fft.irfft(power, n=padded.shape[2], axis=-1)[:, lags]
     sums = squares[:, n_frames - lags] + squares[:, -1:] - squares[:, lags]
     return np.asarray(np.maximum(sums - 2.0 * products, 0.0) / (n_frames - lags))
 

@@ -29,6 +29,7 @@ Floats: TypeAlias = NDArray[np.float64]
 _CANDIDATES = 40
 _LATEST = 0.5
 _FEWEST_LAGS = 3
+_SURE = 2.0
 
 
 def statistical_inefficiency(series: ArrayLike) -> float:
@@ -59,19 +60,25 @@ def statistical_inefficiency(series: ArrayLike) -> float:
 
 
 def equilibration_frame(series: ArrayLike) -> int:
-    """Return the frame from which on a series is in equilibrium: where it holds most independent values.
+    """Return the frame from which on a series is in equilibrium.
 
-    The frame is the one that maximises (n − frame) / g, g the statistical inefficiency of the rest
-    (J. D. Chodera, J. Chem. Theory Comput. 12, 1799 (2016), doi:10.1021/acs.jctc.5b00784). Frames up to the middle are
-    tried: a series that settles later than that is too short.
+    The earliest frame after which the first fifth of the rest has the mean of the last half, within twice the standard
+    error of the difference (J. Geweke's test, doi:10.21034/sr.148; errors by `statistical_inefficiency` of the last
+    half). Frames up to the middle are tried: a series that settles later than that is too short.
     """
     values = np.asarray(series, dtype=float)
     n = len(values)
     if values.ndim != 1 or n < 2 or not np.isfinite(values).all():
         raise DataError(f"equilibration: series of shape {values.shape}, expected finite numbers, one per frame")
     starts = np.unique(np.linspace(0, _LATEST * n, _CANDIDATES).astype(int))
-    worth = [(n - start) / statistical_inefficiency(values[start:]) for start in starts]
-    return int(starts[int(np.argmax(worth))])
+    late = values[n // 2 :]
+    variance, g = float(late.var()), statistical_inefficiency(late)
+    for start in starts:
+        first = values[start : start + max(1, (n - start) // 5)]
+        error = math.sqrt(variance * g * (1 / len(first) + 1 / len(late)))
+        if abs(first.mean() - late.mean()) <= _SURE * error:
+            return int(start)
+    return int(starts[-1])
 
 
 def equilibrated(trajectory: Trajectory) -> tuple[Trajectory, str]:

@@ -8,15 +8,17 @@ The rule, the same for every trajectory. The window starts at the shortest lag t
 
 it ends at 4 t or half of the trajectory. Ions in a glass rattle and hop back for tens of ps, and the curve bends all
 that time: `slope_change` says whether the slope still changes from the window to the next, later one, and where it
-does, that change is part of the error. Points of the curve at neighbouring lags are strongly correlated, because
-they come from the same steps; the line takes their covariance for a Brownian walk into account (generalised least
-squares), so that adding longer, noisier lags does no harm. The line has an intercept, so that the rattling of ions
-in their cages does not count as diffusion.
+does, that change is part of the error.
+
+Points of the curve at neighbouring lags are strongly correlated, because they come from the same steps; the line takes
+their covariance for a Brownian walk that rattles into account (generalised least squares), so that adding longer,
+noisier lags does no harm. The line has an intercept, so that the rattling of ions in their cages does not count as
+diffusion.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -25,7 +27,7 @@ from numpy.typing import NDArray
 
 from mlsim.transport.displacement import MeanSquaredDisplacement
 
-__all__ = ["FitWindow", "diffusive_window", "line_weights", "relative_variance", "slope_change"]
+__all__ = ["FitWindow", "diffusive_window", "line_weights", "rattling", "relative_variance", "slope_change"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -62,6 +64,10 @@ class FitWindow:
             f"{self.start_ps:.3g} to {self.stop_ps:.3g} ps (MSD ~ t^{self.log_slope:.2f}, "
             f"from {self.start_msd_A2:.3g} Å²)"
         )
+
+    def extended(self, factor: float, longest_ps: float) -> FitWindow:
+        """Return the window that ends `factor` times later, but not after the longest lag."""
+        return replace(self, stop_ps=max(self.stop_ps, min(factor * self.stop_ps, longest_ps)))
 
     def holds(self, lag_ps: Floats) -> NDArray[np.bool_]:
         """True for the lags inside, shape (lag,)."""
@@ -124,7 +130,7 @@ def slope_change(msd: MeanSquaredDisplacement, window: FitWindow) -> tuple[float
     return float(change.mean()) / scale, float(change.std(ddof=1)) / np.sqrt(n) / scale, later
 
 
-def line_weights(lags: Ints, n_frames: int) -> Floats:
+def line_weights(lags: Ints, n_frames: int, rattle: float = 0.0) -> Floats:
     """Return the weights w whose sum with the mean squared displacements is the slope per frame of the line.
 
     The line is fitted with the covariance that a Brownian walk of `n_frames` frames has at these lags. The weights
@@ -136,10 +142,15 @@ def line_weights(lags: Ints, n_frames: int) -> Floats:
         Frames, ascending, at least two, shape (lag,).
     n_frames
         Frames of the trajectory.
+    rattle
+        Variance of the rattling over that of a step from frame to frame, in one direction: positions are those of the
+        walk plus independent noise.
     """
     kept = lags[np.unique(np.linspace(0, len(lags) - 1, min(len(lags), _MOST_LAGS)).round().astype(int))]
     scale = float(kept[-1])
-    inverse = np.linalg.pinv(_brownian_covariance(tuple(int(n) for n in kept), n_frames), rcond=1e-10, hermitian=True)
+    inverse = np.linalg.pinv(
+        _brownian_covariance(tuple(int(n) for n in kept), n_frames, rattle), rcond=1e-10, hermitian=True
+    )
     design = np.stack([np.ones(len(kept)), kept / scale], axis=1)
     solved = np.linalg.solve(design.T @ inverse @ design, design.T @ inverse)[1] / scale
     weights = np.zeros(len(lags))
@@ -147,34 +158,47 @@ def line_weights(lags: Ints, n_frames: int) -> Floats:
     return weights
 
 
-def relative_variance(weights: Floats, lags: Ints, n_frames: int) -> float:
+def relative_variance(weights: Floats, lags: Ints, n_frames: int, rattle: float = 0.0) -> float:
     """Return the variance of a diffusivity divided by its square, for one Brownian walker in three dimensions.
 
     The diffusivity is sum w_k MSD(lag_k) / 6 with weights such as those of `line_weights`.
     """
     used = weights != 0
-    covariance = _brownian_covariance(tuple(int(n) for n in lags[used]), n_frames)
+    covariance = _brownian_covariance(tuple(int(n) for n in lags[used]), n_frames, rattle)
     return float(weights[used] @ covariance @ weights[used] / 3.0)
 
 
 @lru_cache(maxsize=64)
-def _brownian_covariance(lags: tuple[int, ...], n_frames: int) -> Floats:
+def _brownian_covariance(lags: tuple[int, ...], n_frames: int, rattle: float = 0.0) -> Floats:
     """Covariance of the time-averaged squared displacements of a one-dimensional walk with unit steps.
 
-    Two displacements that share v steps have covariance v, so their squares have 2 v²; this is summed over all
-    pairs of time origins.
+    Two displacements that share v steps have covariance v, and that of the rattling at the ends that they share, so
+    their squares have twice its square; this is summed over all pairs of time origins.
     """
     size = len(lags)
     covariance = np.empty((size, size))
     for a, short in enumerate(lags):
         for b, long in enumerate(lags[a:], start=a):
-            offset = np.arange(1 - long, short)
-            shared = np.minimum(short, offset + long) - np.maximum(0, offset)
+            offset = np.arange(-long, short + 1)
+            shared = np.maximum(np.minimum(short, offset + long) - np.maximum(0, offset), 0)
+            ends = (offset == 0) * 1.0 + (offset + long == short) - (offset == short) - (offset + long == 0)
             last = np.minimum(n_frames - short, n_frames - long - offset)
             pairs = np.maximum(last - np.maximum(0, -offset), 0)
-            total = 2.0 * (pairs * shared.astype(float) ** 2).sum()
+            total = 2.0 * (pairs * (shared + rattle * ends) ** 2).sum()
             covariance[a, b] = covariance[b, a] = total / ((n_frames - short) * (n_frames - long))
     return covariance
+
+
+def rattling(msd: MeanSquaredDisplacement, window: FitWindow) -> float:
+    """Return the variance of the rattling over that of a step, from the offset at a tenth of the window's start."""
+    inside = window.holds(msd.lag_ps)
+    lags = msd.lag_frames[inside]
+    slope = float(msd.msd_A2[inside] @ line_weights(lags, msd.n_frames))
+    if slope <= 0:
+        return 0.0
+    early = int(np.searchsorted(msd.lag_ps, window.start_ps / 10))
+    offset = max(0.0, float(msd.msd_A2[early] - slope * msd.lag_frames[early]))
+    return float(f"{offset / (2 * slope):.0e}")  # one digit: covariances are kept for the next curve that is alike
 
 
 def _log_slope(lag: Floats, per_walker: Floats) -> tuple[float, float]:

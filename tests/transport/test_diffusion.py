@@ -10,9 +10,16 @@ from walks import CELL, charged_walk
 
 from mlsim.errors import DataError
 from mlsim.trajectory import Trajectory
-from mlsim.transport.diffusion import diffusivity
+from mlsim.transport.diffusion import diffusivity, slope_estimate
 from mlsim.transport.displacement import mean_squared_displacement
-from mlsim.transport.fit_window import diffusive_window, line_weights, relative_variance
+from mlsim.transport.fit_window import (
+    FitWindow,
+    diffusive_window,
+    line_weights,
+    rattling,
+    relative_variance,
+    slope_change,
+)
 
 
 def rms_of_z_and_bias(estimates, truth):
@@ -224,3 +231,61 @@ def test_bad_input_gives_one_clear_line(change, message):
 def test_no_trajectories_is_said():
     with pytest.raises(DataError, match=r"^diffusivity: no trajectories given$"):
         diffusivity([], "Li", temperature_K=300)
+
+
+def test_the_model_covariance_holds_for_walkers_that_rattle():
+    rng = np.random.default_rng(11)
+    lags, n_frames, rattle = np.array([1, 3, 10]), 40, 2.0
+    weights = line_weights(lags, n_frames, rattle)
+    assert weights.sum() == pytest.approx(0.0, abs=1e-9)
+    walks = np.cumsum(rng.normal(0, 1, (20000, n_frames)), axis=1) + rng.normal(0, math.sqrt(rattle), (20000, n_frames))
+    msd = np.stack([((walks[:, lag:] - walks[:, :-lag]) ** 2).mean(axis=1) for lag in lags], axis=1)
+    slopes = msd @ weights
+    assert slopes.mean() == pytest.approx(1.0, abs=0.03)
+    assert slopes.var() / 3 == pytest.approx(relative_variance(weights, lags, n_frames, rattle), rel=0.06)
+    blind = msd @ line_weights(lags, n_frames)
+    assert slopes.var() < blind.var()
+
+
+def test_the_rattling_is_read_off_the_curve():
+    rng = np.random.default_rng(12)
+    msd = mean_squared_displacement(charged_walk(rng, 2000, 60, 0.02, cage_A=0.4), "Li")
+    window, _ = diffusive_window(msd, hop_length_A=2.5)
+    assert rattling(msd, window) == pytest.approx(0.4**2 / (2 * 0.02), rel=0.2)
+
+
+def test_a_slope_that_still_changes_is_measured_said_and_widens_the_error():
+    rng = np.random.default_rng(13)
+    walk = charged_walk(rng, 4000, 60, 0.005, cage_A=0.0)
+    window, _ = diffusive_window(mean_squared_displacement(walk, "Li"), hop_length_A=2.5)
+    change, error, later = slope_change(mean_squared_displacement(walk, "Li"), window)
+    assert abs(change) < 3 * error
+    assert later.start_ps == pytest.approx(2 * window.start_ps)
+    local = np.zeros((4000, 60, 3))  # wandering about the site, bounded, forgotten within 100 frames
+    for i in range(1, 4000):
+        local[i] = 0.99 * local[i - 1] + rng.normal(0, 0.12, (60, 3))
+    bent = Trajectory(walk.positions + local, CELL, walk.elements, 1.0, 600.0)
+    msd = mean_squared_displacement(bent, "Li")
+    early = FitWindow(30.0, 120.0, 1.0, 3.0)
+    change, error, _ = slope_change(msd, early)
+    assert change < -3 * error
+    found = slope_estimate([msd], msd, early, "given", temperature_K=600.0, hop_length_A=2.5)
+    assert found.notes[0].startswith("the slope still changes: from 60 to 240 ps it is -")
+    relative = found.diffusivity.standard_error / found.diffusivity.value
+    assert relative == pytest.approx(math.hypot(change, found.per_glass_error_cm2_s[0] / found.diffusivity.value))
+
+
+def test_one_glass_whose_mobility_changes_has_a_wider_error_than_its_ions_say():
+    rng = np.random.default_rng(14)
+    speeds = np.repeat(np.sqrt([0.2, 0.2, 1.8, 1.8, 0.2, 0.2, 1.8, 1.8]), 250)[:, None, None]
+    steps = rng.normal(0, 0.3, (2000, 60, 3)) * speeds
+    found = diffusivity([Trajectory(np.cumsum(steps, axis=0), CELL, ("Li",) * 60, 1.0, 600.0)], "Li")
+    assert found.diffusivity.standard_error > 3 * found.per_glass_error_cm2_s[0]
+    steady = diffusivity([charged_walk(rng, 2000, 60, 0.045)], "Li")
+    assert steady.diffusivity.standard_error < 2 * steady.per_glass_error_cm2_s[0]
+
+
+def test_rare_hops_are_said_and_counted():
+    found = diffusivity([charged_walk(np.random.default_rng(15), 400, 6, 0.02, hop_A=2.5)], "Li")
+    assert found.n_hops == pytest.approx(6 * found.diffusivity.value * 1e4 * 6 * 400 / 6.25)
+    assert any(note.startswith("rare hops: D rests on some ") for note in found.notes)
