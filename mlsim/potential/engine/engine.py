@@ -179,10 +179,11 @@ class Engine:
             self._buffers = self._empty_buffers(len(positions))
         edges, states = self._buffers
         found = self.candidates
-        ranges = self._ranges()
         lattice = (positions, found.first, found.pairs, found.shifts, self._cutoff_A, self._grid, edges)
-        nearest = self._each([(pairs.find_edges, (*r, *lattice)) for r in ranges])
+        nearest = self._each([(pairs.find_edges, (*r, *lattice)) for r in self._ranges(found.first)])
         check(*min(nearest))
+        # by edges, not by pairs of the list: each thread's sums must not depend on when the list was made
+        ranges = self._ranges(np.append(0, np.cumsum(edges.count)))
         return [self._one(weights, species, ranges, edges, states) for weights in self._weights]
 
     def _one(self, weights: Weights, species: Any, ranges: Any, edges: Any, states: Any) -> Output:
@@ -220,9 +221,8 @@ class Engine:
             self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="mlsim-engine")
         return [future.result() for future in [self._pool.submit(f, *args) for f, args in tasks]]
 
-    def _ranges(self) -> list[tuple[int, int]]:
-        """Return the ranges of atoms of the threads, with about the same number of pairs."""
-        first = self.candidates.first
+    def _ranges(self, first: NDArray[np.int64]) -> list[tuple[int, int]]:
+        """Return the ranges of atoms of the threads, with about the same number of neighbours: atom i begins at first[i]."""
         n = len(first) - 1
         T = max(1, min(self.threads, n // ATOMS_PER_THREAD))
         marks = np.searchsorted(first, np.arange(1, T) * (int(first[-1]) / T)).tolist()
@@ -231,7 +231,7 @@ class Engine:
 
     def _empty_buffers(self, n: int) -> tuple[pairs.Edges, list[Any]]:
         """Return edges and the state of the layers, without values, wide enough for each model."""
-        T = len(self._ranges())
+        T = len(self._ranges(self.candidates.first))
         spare = 16 * (T + 1)
         edges = pairs.empty_edges(n, int(self.candidates.first[-1]) + spare, self.dtype)
         C, L, H, _ = (max(len(w.sizes[k]) for w in self._weights) for k in range(4))

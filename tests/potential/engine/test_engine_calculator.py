@@ -178,6 +178,18 @@ def test_threads_repeat_themselves_and_agree_with_one_thread(merged: MergedModel
     assert np.abs(two["stress"] - one["stress"]).max() < 1e-8
 
 
+def test_results_of_threads_do_not_depend_on_what_was_evaluated_before(merged: MergedModel) -> None:
+    rng = np.random.default_rng(6)
+    calculator = CompiledMACE(merged, threads=3)
+    wanderer = large()
+    for _ in range(8):
+        wanderer.positions += rng.normal(0, 0.03, wanderer.positions.shape)
+        used = evaluated(calculator, wanderer)
+        fresh = evaluated(CompiledMACE(merged, threads=3), wanderer)
+        assert all(np.array_equal(used[name], fresh[name]) for name in used)
+    assert calculator.engine.candidates.n_built < 5
+
+
 def test_smallest_move_is_noticed(merged: MergedModel, liquid: Atoms) -> None:
     liquid.calc = CompiledMACE(merged)
     liquid.get_forces()
