@@ -110,9 +110,73 @@ def test_conversions_there_and_back_give_the_file_again(run: Run, glass: Atoms) 
     np.testing.assert_allclose(table("back.csv"), table("s.csv"), rtol=1e-8)
 
 
+def test_fit_curve_writes_numbers_curves_and_a_figure(run: Run, glass: Atoms) -> None:
+    write_structure(Path("second.extxyz"), pack(Composition.parse("Li3ZrCl4O1.5"), 190, density_g_cm3=2.1, seed=2))
+    q = np.arange(0.5, 15.0, 0.05)
+    data = total_scattering([glass], quantity="g_pdf", q=q, r=np.arange(0.02, 8.0, 0.02))
+    header = f"qmin = {q[0]}\nqmax = {q[-1]}\n#L r G\n"
+    Path("data.gr").write_text(
+        header + "".join(f"{a:.4f} {0.8 * b:.6f}\n" for a, b in zip(data.x, data.y, strict=True))
+    )
+    top = data.between(2.0, 7.0).x[data.between(2.0, 7.0).y.argmax()]
+    peak = f"{top - 0.3:g}:{top + 0.3:g}"
+    options = ("--vary", "scale", "q_damp=0:0.2", "--from", "1.5", "--peak", peak, "--coordination", "Zr-O=2.7")
+    code, output, errors = run("fit-curve", "glass.extxyz", "--data", "data.gr:g_pdf:xray", *options, "-o", "one")
+    assert code == 0, errors
+    numbers = {q["name"]: q for q in json.loads(Path("one/result.json").read_text())["quantities"]}
+    peak_name = f"peak_{peak.replace(':', '_')}"
+    assert list(numbers) == ["rw_data", "fit_scale", "fit_q_damp", peak_name, "zr_o_coordination"]
+    assert numbers["rw_data"]["value"] < 0.01
+    assert numbers["fit_scale"]["value"] == pytest.approx(0.8, abs=0.01)
+    assert numbers[peak_name]["reference"]["value"] == pytest.approx(numbers[peak_name]["value"], abs=0.02)
+    assert numbers["fit_q_damp"]["value"] < 0.01  # the data have none
+    assert errors.startswith("note: data.gr: ripples of ")
+    assert Path("one/curve.csv").read_text().splitlines()[0].startswith("x,data,model,difference,Cl-Cl,Cl-Li")
+    assert Path("one/figure.png").read_bytes()[:4] == b"\x89PNG"
+    assert "fit_scale = 0." in output and "wrote one/result.json" in output
+    both = ("glass.extxyz", "second.extxyz")
+    assert run("fit-curve", *both, "--data", "data.gr:g_pdf:xray", "--from", "1.5", "-o", "two")[0] == 0
+    rw = json.loads(Path("two/result.json").read_text())["quantities"][0]
+    assert (rw["name"], rw["n_independent"]) == ("rw_data", 2)
+    assert rw["standard_error"] > 0
+    assert run("fit-curve", *both, "--data", "data.gr:g_pdf:xray", "-o", "two")[2].startswith("error: two/result.json")
+
+
+def test_fit_curve_treats_data_and_model_alike_where_it_truncates(run: Run, glass: Atoms) -> None:
+    curve = total_scattering([glass], quantity="s_of_q", q=np.arange(0.3, 15.0, 0.05))
+    Path("d.sq").write_text(
+        "#L Q S err\n" + "".join(f"{a:.4f} {b:.6f} 0.01\n" for a, b in zip(curve.x, curve.y, strict=True))
+    )
+    options = ("--truncate", "--from", "0.2", "--force-quantity")
+    code, _, errors = run("fit-curve", "glass.extxyz", "--data", "d.sq:s_of_q:xray", *options, "-o", "s")
+    assert code == 0, errors
+    assert errors == "note: below Q = 0.384 1/Å the box holds no density wave; compared from there\n"
+    names = [q["name"] for q in json.loads(Path("s/result.json").read_text())["quantities"]]
+    assert names == ["rw_d", "chi_squared_d"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ("fit-curve glass.extxyz --data x.gr -o a", "--data x.gr: expected FILE:QUANTITY:RADIATION"),
+        ("fit-curve glass.extxyz --data x.gr:gpdf:xray -o a", "--data x.gr:gpdf:xray: quantity 'gpdf': did you mean"),
+        ("fit-curve glass.extxyz --data x.gr:g_pdf:x -o a", "--data x.gr:g_pdf:x: radiation 'x': "),
+        (
+            "fit-curve glass.extxyz --data good.gr:g_pdf:xray --force-quantity -o a",
+            "good.gr: does not say the largest Q of its transform, which the model must share; give it with --q-max",
+        ),
+        (
+            "fit-curve glass.extxyz --data good.gr:g_pdf:xray --force-quantity --q-max 20 --vary skale -o a",
+            "fit of a curve: parameter 'skale'; did you mean 'scale'",
+        ),
+        (
+            "fit-curve glass.extxyz --data good.gr:g_pdf:xray --force-quantity --q-max 20 --peak 2 -o a",
+            "--peak 2: expected two numbers as LOW:HIGH",
+        ),
+        (
+            "fit-curve glass.extxyz --data good.gr:g_pdf:xray --force-quantity --q-max 20 --coordination Zr-O -o a",
+            "--coordination Zr-O: expected pair and radius in Å, such as Zr-O=2.6",
+        ),
         ("scatter glass.extxyz --isotope Li7 -o a.csv", "--isotope Li7: expected mass number and element such as 7Li"),
         ("scatter glass.extxyz --isotope 7Li -o a.csv", "isotopes: X-rays do not see them"),
         (
@@ -134,6 +198,7 @@ def test_conversions_there_and_back_give_the_file_again(run: Run, glass: Atoms) 
 )
 def test_a_wrong_command_is_one_line(run: Run, glass: Atoms, arguments: str, message: str) -> None:
     Path("bad.gr").write_text("1 1\n2 1\n3 nan\n4 1\n5 1\n")
+    Path("good.gr").write_text("".join(f"{r / 10} {np.exp(-((r / 10 - 2.5) ** 2))}\n" for r in range(1, 80)))
     code, output, errors = run(*arguments.split())
     assert (code, output) == (2, "")
     assert errors.startswith(f"error: {message}")

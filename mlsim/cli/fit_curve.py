@@ -68,9 +68,12 @@ def fit_curve(
     """
     from mlsim.io.results import Provenance, write_result
     from mlsim.report import write_fit_figure
-    from mlsim.scattering import fitted_curve
+    from mlsim.scattering import fitted_curve, peak_position
 
     path, quantity, radiation = _data(data)
+    varied = dict(_vary(text) for text in vary or [])
+    peaks = [_two(text, f"--peak {text}") for text in peak or []]
+    shells = [_shell(text) for text in coordination or []]
     for name in ("result.json", "curve.csv", "figure.png"):
         require_absent(output / name, force)
     ensembles = read_ensembles(files)
@@ -79,18 +82,20 @@ def fit_curve(
     measured = _measured(path, quantity, radiation, ensembles, repair or [], force_quantity)
     curve = _range(measured.curve, ensembles, start, end)
     grid = None if curve.quantity.of_q else _q_grid(path, q_min, q_max)
+    for low, high in peaks:
+        peak_position(curve, low, high)  # a range without a peak must not cost the fit
     fit = fitted_curve(
         ensembles,
         curve,
         radiation=probe,
-        vary=dict(_vary(text) for text in vary or []),
+        vary=varied,
         q=grid,
         window=window,
         box_A=_box(ensembles) if truncate else None,
     )
     rows = _rows(fit, path)
-    rows += [_peak_row(fit, text) for text in peak or []]
-    rows += [_coordination_row(ensembles, text) for text in coordination or []]
+    rows += [_peak_row(fit, low, high) for low, high in peaks]
+    rows += [_coordination_row(ensembles, *shell) for shell in shells]
     write_result(output / "result.json", rows, Provenance.here())
     _write_curves(output / "curve.csv", fit)
     write_fit_figure(output / "figure.png", fit, title=f"{path.name}, {radiation}")
@@ -214,31 +219,37 @@ def _rows(fit: CurveFit, path: Path) -> list[QuantityRow]:
     return rows
 
 
-def _peak_row(fit: CurveFit, text: str) -> QuantityRow:
+def _shell(text: str) -> tuple[str, str, float]:
+    """Return center, neighbour and radius of a text such as Zr-O=2.6."""
+    from mlsim.errors import SettingsError
+
+    pair, _, radius = text.partition("=")
+    center, _, neighbour = pair.partition("-")
+    try:
+        return center, neighbour, float(radius)
+    except ValueError:
+        raise SettingsError(f"--coordination {text}: expected pair and radius in Å, such as Zr-O=2.6") from None
+
+
+def _peak_row(fit: CurveFit, low: float, high: float) -> QuantityRow:
     from mlsim.io.results import QuantityRow, Reference
     from mlsim.scattering import peak_position, peak_positions
 
-    low, high = _two(text, f"--peak {text}")
     own = peak_positions(fit.glasses, low, high)
     seen = Reference(peak_position(fit.data, low, high), None, "the measured curve")
     name = f"peak_{low:g}_{high:g}"
     return QuantityRow(name, own, f"highest point of the model between {low:g} and {high:g}", reference=seen)
 
 
-def _coordination_row(ensembles: Sequence[Sequence[Atoms]], text: str) -> QuantityRow:
-    from mlsim.errors import SettingsError
+def _coordination_row(
+    ensembles: Sequence[Sequence[Atoms]], center: str, neighbour: str, radius_A: float
+) -> QuantityRow:
     from mlsim.io.results import QuantityRow
     from mlsim.scattering import running_coordination
 
-    pair, _, radius = text.partition("=")
-    center, _, neighbour = pair.partition("-")
-    try:
-        r = float(radius)
-    except ValueError:
-        raise SettingsError(f"--coordination {text}: expected pair and radius in Å, such as Zr-O=2.6") from None
-    estimate = running_coordination(ensembles, center, neighbour, [r])[0]
+    estimate = running_coordination(ensembles, center, neighbour, [radius_A])[0]
     name = f"{center}_{neighbour}_coordination".lower()
-    return QuantityRow(name, estimate, f"atoms {neighbour} within {r:g} Å of {center}")
+    return QuantityRow(name, estimate, f"atoms {neighbour} within {radius_A:g} Å of {center}")
 
 
 def _write_curves(path: Path, fit: CurveFit) -> None:

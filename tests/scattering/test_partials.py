@@ -250,3 +250,46 @@ def test_bad_frames_are_refused(frames, options, error, message) -> None:
 def test_bad_grids_of_q_are_refused(q: list[float], small_glass: Atoms) -> None:
     with pytest.raises(SettingsError, match="q must be a list of values >= 0 in 1/Å that increase strictly"):
         partial_structure_factors([small_glass], q)
+
+
+def test_bins_taken_from_an_earlier_pass_are_those_of_an_own_pass(small_glass: Atoms) -> None:
+    partial_structure_factors([small_glass], Q, r_max_A=9.0)
+    for step in (0.02, 0.05, 0.013):
+        shared = partial_g_of_r([small_glass], r_max_A=9.0, r_step_A=step)
+        own = partial_g_of_r([shuffled(small_glass)], r_max_A=9.0, r_step_A=step)
+        for pair in shared:
+            np.testing.assert_allclose(shared[pair].y, own[pair].y, rtol=1e-9)
+
+
+def test_atoms_that_moved_are_counted_anew(small_glass: Atoms) -> None:
+    before = partial_structure_factors([small_glass], Q, r_max_A=6.0)["Cl", "Zr"].y
+    small_glass.positions[0] += 1e-3
+    after = partial_structure_factors([small_glass], Q, r_max_A=6.0)
+    expected = naive_structure_factor(small_glass, "Cl", "Zr", Q, 6.0)
+    assert np.abs(before - after["Cl", "Zr"].y).max() > 0 or small_glass.symbols[0] not in ("Cl", "Zr")
+    np.testing.assert_allclose(after["Cl", "Zr"].y, expected, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("radiation", ["xray", "neutron"])
+def test_the_total_of_a_triclinic_cell_agrees_with_the_debye_double_sum(triclinic_glass: Atoms, radiation: str) -> None:
+    """All pairs one by one with their own f_i(Q) f_j(Q): no partials, no nodes."""
+    from mlsim.scattering import scattering_amplitudes, total_scattering
+
+    q, r_end = np.linspace(0.4, 20.0, 30), 7.5
+    symbols = np.array(triclinic_glass.get_chemical_symbols())
+    fractions = {e: float((symbols == e).mean()) for e in set(symbols)}
+    f = scattering_amplitudes(fractions, q, radiation)  # type: ignore[arg-type]
+    shifts = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3), axis=-1).reshape(-1, 3) @ triclinic_glass.cell.array
+    wrapped_positions = triclinic_glass.get_positions(wrap=True)
+    intensity = np.zeros_like(q)
+    for i, own in enumerate(wrapped_positions):
+        d = np.linalg.norm(wrapped_positions[:, None] + shifts - own, axis=-1)
+        for j in np.flatnonzero(((d < r_end) & (d > 1e-9)).any(axis=1)):
+            near = d[j][(d[j] < r_end) & (d[j] > 1e-9)]
+            intensity += f[symbols[i]] * f[symbols[j]] * np.sinc(np.outer(q, near) / np.pi).sum(axis=1)
+    mean = sum(c * f[e] for e, c in fractions.items())
+    density = len(symbols) / triclinic_glass.get_volume()
+    uniform = 4 * np.pi * density * (np.sin(q * r_end) - q * r_end * np.cos(q * r_end)) / q**3
+    expected = 1 + intensity / len(symbols) / mean**2 - uniform
+    got = total_scattering([triclinic_glass], q=q, r_max_A=r_end, radiation=radiation).y  # type: ignore[arg-type]
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
