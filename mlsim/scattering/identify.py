@@ -37,6 +37,8 @@ _DENSITIES = (0.005, 0.25)
 _LARGEST_Q = 45.0
 _FINEST = 60.0
 _FIRST_R_A = 0.4
+_FAR = 2.0
+"""A function so far behind the best is refused even where the best is not safe itself."""
 _UNUSUAL = 0.15
 """Penalty of 1 + and Q times the <f²> form, which few programs write."""
 
@@ -58,7 +60,9 @@ class Identification:
     confidence
         ``high``, ``medium`` or ``low``: how far the next best function is behind.
     alternatives
-        Functions that fit nearly as well, with their penalty.
+        The functions that come next, and how far they are behind.
+    behind
+        How far each function, in its usual normalisation, is behind the best.
     number_density
         Atoms per Å3 from the low-r slope, None where there is none.
     scale
@@ -74,6 +78,7 @@ class Identification:
     evidence: tuple[str, ...]
     confidence: Confidence
     alternatives: tuple[tuple[str, float], ...]
+    behind: Mapping[str, float]
     number_density: Estimate | None
     scale: Estimate | None
     doubts: tuple[str, ...]
@@ -91,9 +96,10 @@ class Identification:
         Raises
         ------
         DataError
-            When the file is another function with at least medium confidence.
+            When the file is another function with at least medium confidence, or that quantity is far behind the best.
         """
-        if self.confidence == "low" or self.name == str(quantity):
+        far = self.behind.get(str(quantity), _WORST) >= _FAR
+        if self.name == str(quantity) or (self.confidence == "low" and not far):
             return
         raise DataError(
             f"{where}: is given as {quantity}, but looks like {self.name} ({self.confidence} confidence: "
@@ -118,6 +124,14 @@ class _Candidate:
     @property
     def label(self) -> str:
         return f"{self.quantity} {self.normalisation}"
+
+    @property
+    def name(self) -> str:
+        return str(self.quantity)
+
+    @property
+    def usual(self) -> bool:
+        return self.normalisation != MEAN_SQUARED or self.quantity == Quantity.F2_OF_Q
 
 
 @dataclass(frozen=True)
@@ -199,6 +213,7 @@ def identified(
         evidence=tuple(best.words),
         confidence=confidence,
         alternatives=tuple((c.label, round(float(c.penalty - best.penalty), 2)) for c in others[:3]),
+        behind={c.name: round(float(c.penalty - best.penalty), 2) for c in of_q + of_r if c.usual},
         number_density=density,
         scale=scale,
         doubts=tuple(doubts),
@@ -297,7 +312,10 @@ def _judge_transform(candidate: _Candidate, q: Floats, u: Floats, sample: _Sampl
     _judge_bond(candidate, peak, sample, "its transform")
 
 
-def _density_deviation(density: float, sample: _Sample) -> float:
+def _density_deviation(density: float, sample: _Sample, *, scaled: bool = False) -> float:
+    """Deviation of a density in units of its tolerance: 35 %, or a factor of e where the scale may be arbitrary."""
+    if sample.number_density is not None and scaled:
+        return abs(float(np.log(density / sample.number_density))) if density > 0 else 1.75
     if sample.number_density is not None:
         return abs(density / sample.number_density - 1) / 0.35
     low, high = _DENSITIES
@@ -358,7 +376,7 @@ def _judge_low_r(candidate: _Candidate, r: Floats, y: Floats, height: float, sam
         density = -line.slope / (4 * np.pi)
         words = f"falls as -4 π r times {density:.3f} atoms/Å3 {ripple}"
         allowed = 0.5 + line.error / (4 * np.pi) / (0.35 * density) if density > 0 else 1.0
-        candidate.judge(_density_deviation(density, sample) / max(1.0, allowed), words)
+        candidate.judge(_density_deviation(density, sample, scaled=True) / max(1.0, allowed), words)
         return
     target = -1.0 if candidate.quantity == Quantity.G_KEEN else 0.0
     mean = float(y.mean())

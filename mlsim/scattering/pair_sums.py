@@ -148,15 +148,17 @@ def pair_nodes(frames: Frames, r_end: float, step: float) -> Floats:
         Å between nodes.
     """
     key = (_digest(frames), r_end, step)
-    if key not in _recent:
+    found = _recent.get(key)
+    if found is None:
         n_pairs = len(frames.pairs)
         nodes = np.zeros((n_pairs, int(np.ceil(r_end / step)) + 6))
         counts = np.zeros((n_pairs, int(np.ceil(r_end / _FINE_BIN_A)) + 1))
         _visit(frames, r_end, nodes, step, counts, _FINE_BIN_A)
-        while len(_recent) >= _KEPT:
-            _recent.pop(next(iter(_recent)), None)
-        _recent[key] = nodes, counts
-    return _recent[key][0]
+        nodes.flags.writeable = counts.flags.writeable = False  # shared by all who ask for the same
+        for oldest in list(_recent)[: 1 - _KEPT]:
+            _recent.pop(oldest, None)
+        found = _recent[key] = nodes, counts
+    return found[0]
 
 
 def pair_counts(frames: Frames, n_bins: int, step: float) -> Floats:

@@ -161,6 +161,7 @@ def _per_pair(frames: Frames) -> Floats:
 
 
 def checked_radius(frames: Frames, r_max_A: float | None) -> float:
+    """Return where the pair sum ends, half the shortest lattice vector by default, or say what is wrong with it."""
     if r_max_A is None:
         return frames.exact_radius
     if not (np.isfinite(r_max_A) and r_max_A > 0):
@@ -169,6 +170,7 @@ def checked_radius(frames: Frames, r_max_A: float | None) -> float:
 
 
 def checked_q(q: ArrayLike) -> Floats:
+    """Return a grid of Q as an array, or say what is wrong with it."""
     grid = np.asarray(q, dtype=float)
     if grid.ndim != 1 or not len(grid) or not np.isfinite(grid).all() or grid[0] < 0 or (np.diff(grid) <= 0).any():
         raise SettingsError("scattering: q must be a list of values >= 0 in 1/Å that increase strictly")

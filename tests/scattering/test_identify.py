@@ -122,11 +122,12 @@ def test_files_without_header_and_under_a_wrong_name_are_identified_all_the_same
     copy.write_text("".join(f"{a:.6f} {b:.6f}\n" for a, b in zip(columns.x, columns.y, strict=True)))
     found = identified_file(copy, read_columns(copy), Composition.parse(formula).fractions, radiation="xray")
     assert found.quantity == quantity
-    given = "s_of_q" if quantity == "g_pdf" else "g_of_r"
-    if found.confidence != "low":
+    fractions = Composition.parse(formula).fractions
+    for given in ("s_of_q", "qi_of_q") if quantity == "g_pdf" else ("g_of_r", "g_pdf"):
         with pytest.raises(DataError, match=f"{wrong_name}: is given as {given}, but looks like {quantity} "):
-            read_measurement(copy, given, "xray", formula, fractions=Composition.parse(formula).fractions)
-    assert read_measurement(copy, given, "xray", formula).curve.quantity == given  # forced: not held against anything
+            read_measurement(copy, given, "xray", formula, fractions=fractions)
+        forced = read_measurement(copy, given, "xray", formula)  # without a composition it is held against nothing
+        assert forced.curve.quantity == given
 
 
 @real_data
