@@ -330,5 +330,3 @@ def test_a_warning_is_one_line_without_the_place_in_the_source(capsys: pytest.Ca
         main(["--version"])
     assert warnings.formatwarning is before
     assert _warning_line("the cell\nis thin", UserWarning, "run.py", 3) == "warning: the cell is thin\n"
-
-

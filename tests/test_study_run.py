@@ -243,7 +243,9 @@ def test_a_bad_measured_file_is_refused_before_anything_is_computed(tmp_path: Pa
 
 def test_a_measured_file_without_points_in_the_range_asked_for_is_refused_first(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "glass.gr", np.column_stack([np.linspace(1, 5, 50), np.ones(50)]))
-    entry = "measurement: {file: glass.gr, quantity: g_pdf, q_max_per_A: 20, from_x: 8, to_x: 9}\n"
+    entry = (
+        "measurement: {file: glass.gr, quantity: g_pdf, q_max_per_A: 20, from_x: 8, to_x: 9, force_quantity: true}\n"
+    )
     with pytest.raises(DataError, match="nothing to compare: curve g_pdf: no point between 8 and 9"):
         run_study(read_study(write_toy_study(tmp_path, entry)), tmp_path / "out", potential=ToySource())
     assert not (tmp_path / "out").exists()
