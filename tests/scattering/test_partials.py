@@ -284,9 +284,9 @@ def test_the_total_of_a_triclinic_cell_agrees_with_the_debye_double_sum(triclini
     intensity = np.zeros_like(q)
     for i, own in enumerate(wrapped_positions):
         d = np.linalg.norm(wrapped_positions[:, None] + shifts - own, axis=-1)
-        for j in np.flatnonzero(((d < r_end) & (d > 1e-9)).any(axis=1)):
-            near = d[j][(d[j] < r_end) & (d[j] > 1e-9)]
-            intensity += f[symbols[i]] * f[symbols[j]] * np.sinc(np.outer(q, near) / np.pi).sum(axis=1)
+        neighbour, image = np.nonzero((d < r_end) & (d > 1e-9))
+        products = np.array([f[symbols[i]] * f[symbols[j]] for j in neighbour])
+        intensity += (products * np.sinc(np.multiply.outer(d[neighbour, image], q) / np.pi)).sum(axis=0)
     mean = sum(c * f[e] for e, c in fractions.items())
     density = len(symbols) / triclinic_glass.get_volume()
     uniform = 4 * np.pi * density * (np.sin(q * r_end) - q * r_end * np.cos(q * r_end)) / q**3
