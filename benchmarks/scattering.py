@@ -105,7 +105,7 @@ def agreement(n_atoms: int) -> None:
     print(f"\nDeviation from vitrum, {n_atoms} atoms, pairs below {end:.2f} Å: largest (root mean square)\n")
     print("| bins of vitrum | S(Q) as it comes | S(Q) alike | G_PDF(r) as it comes | G_PDF(r) alike | g_ij(r) alike |")
     print("|---|---|---|---|---|---|")
-    for bins in (500, 2000, 8000):
+    for bins in (500, 2000, 8000, 32_000):
         other = Scattering(atoms, qmin=0.5, qmax=20.0, rrange=end, nbin=bins, disable_progress=True)
         inside = np.flatnonzero((other.xval > 1.0) & (other.xval < end - 3.0))
         inside = inside[:: max(1, len(inside) // 400)]
