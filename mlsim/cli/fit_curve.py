@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mlsim.curve import Curve, Measurement
     from mlsim.io.results import QuantityRow
-    from mlsim.scattering import CurveFit
+    from mlsim.scattering import CurveFit, Probe
 
 __all__ = ["fit_curve"]
 
@@ -43,6 +43,8 @@ def fit_curve(
         float | None, typer.Option("--q-max", help="Of the transform that made a function of r; as its header says.")
     ] = None,
     window: Window = "step",
+    q_damp: Annotated[float, typer.Option("--q-damp", help="Qdamp of the instrument, 1/Å, where not fitted.")] = 0.0,
+    q_broad: Annotated[float, typer.Option("--q-broad", help="Qbroad of the instrument, relative.")] = 0.0,
     truncate: Annotated[
         bool, typer.Option("--truncate", help="Function of Q: data and model alike with the resolution of the box.")
     ] = False,
@@ -68,7 +70,7 @@ def fit_curve(
     """
     from mlsim.io.results import Provenance, write_result
     from mlsim.report import write_fit_figure
-    from mlsim.scattering import fitted_curve, peak_position
+    from mlsim.scattering import Instrument, fitted_curve, peak_position
 
     path, quantity, radiation = _data(data)
     varied = dict(_vary(text) for text in vary or [])
@@ -79,7 +81,7 @@ def fit_curve(
     ensembles = read_ensembles(files)
     elements = sorted(set(ensembles[0][0].get_chemical_symbols()))
     probe = probe_of(radiation, ions=ions, isotopes=isotope, wavelength_A=wavelength, elements=elements)
-    measured = _measured(path, quantity, radiation, ensembles, repair or [], force_quantity)
+    measured = _measured(path, quantity, probe, ensembles, repair or [], force_quantity)
     curve = _range(measured.curve, ensembles, start, end)
     grid = None if curve.quantity.of_q else _q_grid(path, q_min, q_max)
     for low, high in peaks:
@@ -91,6 +93,7 @@ def fit_curve(
         vary=varied,
         q=grid,
         window=window,
+        instrument=Instrument(q_damp, q_broad),
         box_A=_box(ensembles) if truncate else None,
     )
     rows = _rows(fit, path)
@@ -123,7 +126,7 @@ def _data(text: str) -> tuple[Path, str, Literal["xray", "neutron"]]:
 def _measured(
     path: Path,
     quantity: str,
-    radiation: Literal["xray", "neutron"],
+    probe: Probe,
     ensembles: Sequence[Sequence[Atoms]],
     repair: Sequence[str],
     force_quantity: bool,
@@ -136,7 +139,7 @@ def _measured(
     measured = read_measurement(
         path,
         quantity,
-        radiation,
+        probe,
         composition.formula,
         repair=repair,
         fractions=None if force_quantity else composition.fractions,

@@ -11,7 +11,9 @@ import typer
 from mlsim.cli.files import Files, Force, read_ensembles, require_absent
 
 if TYPE_CHECKING:
-    from mlsim.curve import Estimate
+    import numpy as np
+
+    from mlsim.curve import Curve, Estimate, Quantity
     from mlsim.scattering import Identification, Probe
 
 __all__ = ["convert", "identify", "probe_of", "scatter"]
@@ -154,8 +156,6 @@ def convert(
     force: Force = False,
 ) -> None:
     """One function of total scattering as another; through the sine transform where it leads from Q to r or back."""
-    import numpy as np
-
     from mlsim.composition import Composition
     from mlsim.curve import Quantity
     from mlsim.io.measurements import read_measurement, write_curve_csv
@@ -164,10 +164,11 @@ def convert(
     require_absent(output, force)
     sample = Composition.parse(composition)
     number_density = None if density is None else sample.number_density(density_g_cm3=density)
+    probe = probe_of(radiation, ions=ions, isotopes=isotope, elements=sample.elements)
     measured = read_measurement(
         file,
         given,
-        radiation,
+        probe,
         composition,
         repair=repair or [],
         fractions=None if force_quantity else sample.fractions,
@@ -175,26 +176,35 @@ def convert(
     )
     for note in measured.notes:
         typer.echo(f"note: {file}: {note}", err=True)
-    curve, to_q, through = measured.curve, Quantity(wanted).of_q, Quantity(wanted).of_q != Quantity(given).of_q
-    low, high = (q_min or 0.0, q_max) if curve.quantity.of_q else (0.0, r_max)
-    if curve.x[0] == 0 and not through and low == 0:
-        low = float(curve.x[1])  # 0/0 in most functions
-    curve = curve.between(low, float(curve.x[-1]) if high is None else high)
-    grid = None
-    if through:
-        start, end, step = (q_min or 0.02, q_max or 25.0, 0.02) if to_q else (0.01, r_max or 20.0, 0.01)
-        grid = np.arange(start, end + step / 2, step)
+    curve, grid = _cut(measured.curve, Quantity(wanted), q_min, q_max, r_max)
     result = converted(
         curve,
         wanted,
         fractions=sample.fractions,
-        radiation=probe_of(radiation, ions=ions, isotopes=isotope, elements=sample.elements),
+        radiation=probe,
         number_density=number_density,
         grid=grid,
         window=window,
     )
     write_curve_csv(output, result)
     typer.echo(f"wrote {output}: {wanted}, {len(result.x)} points from {result.x[0]:g} to {result.x[-1]:g}")
+
+
+def _cut(
+    curve: Curve, wanted: Quantity, q_min: float | None, q_max: float | None, r_max: float | None
+) -> tuple[Curve, np.ndarray | None]:
+    """The range of the curve that is used, and the grid of the result where a transform leads to it."""
+    import numpy as np
+
+    to_q, through = wanted.of_q, wanted.of_q != curve.quantity.of_q
+    low, high = (q_min or 0.0, q_max) if curve.quantity.of_q else (0.0, r_max)
+    if curve.x[0] == 0 and not through and low == 0:
+        low = float(curve.x[1])  # 0/0 in most functions
+    part = curve.between(low, float(curve.x[-1]) if high is None else high)
+    if not through:
+        return part, None
+    start, end, step = (q_min or 0.02, q_max or 25.0, 0.02) if to_q else (0.01, r_max or 20.0, 0.01)
+    return part, np.arange(start, end + step / 2, step)
 
 
 def _identification_json(found: Identification) -> dict[str, Any]:

@@ -240,9 +240,8 @@ def _rectangle(
     if width < 2 or (odd and "drop-bad-lines" not in rules):
         number, found = odd[0] if odd and width >= 2 else (numbers[0], width)
         what = "number, expected at least 2 columns (x and y)" if found == 1 else f"numbers, most lines {width}"
-        raise DataError(
-            f"{source}: line {number}: holds {found} {what}; mend the line or use the repair 'drop-bad-lines'"
-        )
+        remedy = "; mend the line or use the repair 'drop-bad-lines'" if width >= 2 else ""
+        raise DataError(f"{source}: line {number}: holds {found} {what}{remedy}")
     if odd:
         notes.append(f"{len(odd)} lines of other than {width} columns were left out ({_at_lines([n for n, _ in odd])})")
     kept = [(row, number) for row, number in zip(rows, numbers, strict=True) if len(row) == width]

@@ -34,7 +34,7 @@ _NOTICEABLE: Final = 0.1
 def read_measurement(
     path: str | os.PathLike[str],
     quantity: Quantity | str,
-    radiation: Literal["xray", "neutron"],
+    radiation: Radiation | Probe,
     sample: str,
     source: str = "",
     repair: Collection[str] = (),
@@ -50,7 +50,7 @@ def read_measurement(
     quantity
         Which function the second column is; see `mlsim.curve.Quantity`.
     radiation
-        "xray" or "neutron".
+        "xray" or "neutron"; a `Probe` where isotopes or ions matter to the judgement by `fractions`.
     sample
         What was measured, for labels.
     source
@@ -71,7 +71,8 @@ def read_measurement(
     known = [str(q) for q in Quantity]
     if str(quantity) not in known:
         raise DataError(f"{Path(path)}: quantity '{quantity}' is not known; known: {', '.join(known)}")
-    if radiation not in ("xray", "neutron"):
+    beam = radiation.radiation if isinstance(radiation, Probe) else radiation
+    if beam not in ("xray", "neutron"):
         raise DataError(f"{Path(path)}: radiation '{radiation}' is not known; known: neutron, xray")
     columns = read_columns(path, repair)
     kind = Quantity(quantity)
@@ -82,7 +83,7 @@ def read_measurement(
         found.require(kind, str(Path(path)))
     if not kind.of_q:
         curve = _judged_at_low_r(curve, columns, notes, cut="cut-low-r" in checked_repairs(repair))
-    return Measurement(curve, radiation, sample, source or Path(path).name, tuple(notes))
+    return Measurement(curve, beam, sample, source or Path(path).name, tuple(notes))
 
 
 def axis_of_file(path: str | os.PathLike[str], columns: Columns) -> tuple[Literal["Q", "r"], str] | None:

@@ -16,6 +16,7 @@ from mlsim.scattering.transforms import Window, g_pdf_of, qi_of_q_of
 __all__ = ["checked_quantity", "converted", "linear_factor", "offset"]
 
 Floats = NDArray[np.float64]
+_SAME_DENSITY = ({Quantity.G_PDF, Quantity.D_KEEN}, {Quantity.T_OF_R, Quantity.T_KEEN})
 
 
 def converted(
@@ -133,11 +134,12 @@ def checked_quantity(quantity: Quantity | str) -> Quantity:
 def _between(
     curve: Curve, wanted: Quantity, fractions: Mapping[str, float] | None, probe: Probe, number_density: float | None
 ) -> Curve:
-    """Convert within Q or within r; the density cancels between functions that all carry 4 π ρ r."""
+    """Convert within Q or within r; the density cancels between a function and its own form in barn."""
     if wanted == curve.quantity:
         return curve
     x = curve.x
-    if number_density is None and {wanted, curve.quantity} <= {Quantity.G_PDF, Quantity.D_KEEN}:
+    both = {wanted, curve.quantity}
+    if number_density is None and any(both <= alike for alike in _SAME_DENSITY):
         number_density = 1.0
     have = linear_factor(curve.quantity, x, fractions, probe, number_density)
     want = linear_factor(wanted, x, fractions, probe, number_density)

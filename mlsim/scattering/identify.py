@@ -13,12 +13,15 @@ from mlsim.curve import Curve, Estimate, Quantity, Radiation
 from mlsim.errors import DataError
 from mlsim.scattering.form_factors import mean_length_squared, mean_square_ratio
 from mlsim.scattering.limits import (
+    NEAR_LIMIT,
     Peak,
     bond_range,
     filled_points,
     first_contact,
     first_peak,
     line_through_origin,
+    low_q,
+    low_q_deviation,
 )
 from mlsim.scattering.probe import Probe
 from mlsim.scattering.transforms import g_pdf_of
@@ -39,6 +42,8 @@ _FINEST = 60.0
 _FIRST_R_A = 0.4
 _FAR = 2.0
 """A function so far behind the best is refused even where the best is not safe itself."""
+_FITS_NOTHING = 4.5
+"""Penalty beyond which the best function is none: more than one test fails altogether."""
 _UNUSUAL = 0.15
 """Penalty of 1 + and Q times the <f²> form, which few programs write."""
 
@@ -69,6 +74,8 @@ class Identification:
         Measured over expected limit, 1 for a curve that is normalised rightly; None where there is none.
     doubts
         Why density or scale must not be trusted; empty when they may.
+    fits
+        False where even the best function fails too many tests: the curve is none of them.
     """
 
     quantity: Quantity
@@ -82,6 +89,7 @@ class Identification:
     number_density: Estimate | None
     scale: Estimate | None
     doubts: tuple[str, ...]
+    fits: bool = True
 
     @property
     def name(self) -> str:
@@ -96,8 +104,14 @@ class Identification:
         Raises
         ------
         DataError
-            When the file is another function with at least medium confidence, or that quantity is far behind the best.
+            When the file is another function with at least medium confidence, that quantity is far behind the best,
+            or no function fits.
         """
+        if not self.fits:
+            raise DataError(
+                f"{where}: is given as {quantity}, but fits no function of total scattering of this composition "
+                f"(nearest: {self.name}); normalise it first, or force the quantity if you know better"
+            )
         far = self.behind.get(str(quantity), _WORST) >= _FAR
         if self.name == str(quantity) or (self.confidence == "low" and not far):
             return
@@ -205,6 +219,9 @@ def identified(
         best.words.append("one element alone: <f^2> = <f>^2, the two normalisations are one")
     confidence = _confidence(best, others)
     density, scale, doubts = _estimates(best, curve_x, curve_y, sample, reduction)
+    fits = best.penalty < _FITS_NOTHING
+    if not fits:
+        doubts.insert(0, "no function fits this curve; the one named is only the nearest")
     return Identification(
         quantity=best.quantity,
         normalisation=best.normalisation,
@@ -217,6 +234,7 @@ def identified(
         number_density=density,
         scale=scale,
         doubts=tuple(doubts),
+        fits=fits,
     )
 
 
@@ -267,12 +285,13 @@ def _judged_of_q(candidate: _Candidate, q: Floats, y: Floats, sample: _Sample) -
     limit = "1" if candidate.quantity == Quantity.S_OF_Q else "0"
     mean = float(u[tail].mean())
     candidate.judge(abs(mean) / 0.06, f"tends to {limit} at large Q, within {abs(mean):.2g}")
-    low = _low_q(q, u)
+    low = low_q(q, y)
     if low.any():
         seen = float((u[low] / ratio[low]).mean())
         words = f"S - 1 = {seen * float(ratio[low].mean()):.2f} below Q = {q[low][-1]:.2g} 1/Å, where -<f^2>/<f>^2 is "
         words += f"{-float(ratio[low].mean()):.2f}" + (_filled_words(q, y) if filled_points(q, y) else "")
-        candidate.judge(abs(seen + 1) / _low_q_tolerance(q, y), words)
+        candidate.judge(low_q_deviation(seen, q, y), words)
+        candidate.limit_seen = abs(seen + 1) <= NEAR_LIMIT
     else:
         candidate.limit_seen = False
         candidate.judge(1.0, "")
@@ -280,18 +299,6 @@ def _judged_of_q(candidate: _Candidate, q: Floats, y: Floats, sample: _Sample) -
     candidate.judge(negative / 0.02, "no intensity is negative")
     _judge_transform(candidate, q, u, sample)
     return candidate
-
-
-def _low_q(q: Floats, u: Floats) -> NDArray[np.bool_]:
-    """Points below the first peak where S(Q) of a glass is near its limit; none if the data begin too late."""
-    peak = first_peak(q, u - u.min(), start=0.3, smooth=0.2)
-    end = min(1.2, 0.5 * peak.position) if peak is not None else 1.0
-    return np.asarray(q <= end) if (q <= end).sum() >= 3 else np.zeros(len(q), dtype=bool)
-
-
-def _low_q_tolerance(q: Floats, y: Floats) -> float:
-    """A value that a program filled in is exact; a measured one rises towards the first peak."""
-    return 0.02 if filled_points(q, y) else 0.12
 
 
 def _filled_words(q: Floats, y: Floats) -> str:
@@ -462,7 +469,7 @@ def _estimates_of_q(
     measured = np.arange(len(q)) >= filled_points(q, y)
     if filled_points(q, y):
         doubts.append(f"the values below Q = {q[~measured][-1]:.3g} 1/Å are filled in and say nothing about the scale")
-    low = _low_q(q, u) & measured
+    low = low_q(q, y) & measured
     if low.sum() >= 5:
         values = -u[low] / sample.ratio(q[low])
         scale = Estimate(float(values.mean()), float(values.std(ddof=1)), 1, "1")

@@ -22,7 +22,7 @@ class Instrument:
     ----------
     q_damp_per_A
         Qdamp: width of a peak in Q, standard deviation in 1/Å, the same at all Q. G_PDF(r) is multiplied by
-        exp(−(r Qdamp)²/2); a function of Q is convolved with that Gaussian.
+        exp(−(r Qdamp)²/2), which convolves Q [S − 1] with that Gaussian.
     q_broad
         Qbroad: width of a peak relative to Q. Each pair at r is spread by a Gaussian of standard deviation r Qbroad.
 

@@ -9,13 +9,26 @@ import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
-__all__ = ["Line", "Peak", "bond_range", "filled_points", "first_contact", "first_peak", "line_through_origin"]
+__all__ = [
+    "NEAR_LIMIT",
+    "Line",
+    "Peak",
+    "bond_range",
+    "filled_points",
+    "first_contact",
+    "first_peak",
+    "line_through_origin",
+    "low_q",
+    "low_q_deviation",
+]
 
 Floats = NDArray[np.float64]
 
 _SHORTEST_BOND_A = 1.0
 _STRONG = 0.5
 _BOND_RANGE = (0.75, 1.3)
+NEAR_LIMIT = 0.12
+"""A low-Q value further from its limit, as share of it, cannot tell a normalisation with confidence."""
 
 
 class Line(NamedTuple):
@@ -109,6 +122,27 @@ def filled_points(x: Floats, y: Floats) -> int:
     same = np.abs(slopes - slopes[0]) <= 1e-4 * span / (x[-1] - x[0])
     count = len(same) if same.all() else int(np.argmin(same))
     return count + 1 if count >= 5 else 0
+
+
+def low_q(q: Floats, y: Floats) -> NDArray[np.bool_]:
+    """Return which points lie below the first peak, near the limit of S(Q); none if the data begin too late.
+
+    Taken from the curve as it is, so that every function is judged by the same points.
+    """
+    peak = first_peak(q, y - y.min(), start=0.3, smooth=0.2)
+    end = min(1.2, 0.5 * peak.position) if peak is not None else 1.0
+    return np.asarray(q <= end) if (q <= end).sum() >= 3 else np.zeros(len(q), dtype=bool)
+
+
+def low_q_deviation(seen: float, q: Floats, y: Floats) -> float:
+    """Return the deviation of (S − 1) <f>²/<f²> from −1 at low Q, in units of its tolerance.
+
+    A value that a program filled in is exact. A measured one may lie above the limit, by a prepeak or by clusters, so
+    that alone decides nothing; below it the intensity would be negative.
+    """
+    if filled_points(q, y):
+        return abs(seen + 1) / 0.02
+    return min((seen + 1) / 0.35, 1.2) if seen > -1 else -(seen + 1) / NEAR_LIMIT
 
 
 def bond_range(elements: Iterable[str]) -> tuple[float, float]:

@@ -209,3 +209,12 @@ def test_bad_truncations_are_refused(quantity, start, radius, error, message) ->
     q = np.linspace(start, 10.0, 200)
     with pytest.raises(error, match=message):
         box_truncated(Curve(Quantity(quantity), q, q), radius)
+
+
+def test_keen_t_of_r_needs_no_density() -> None:
+    """T(r) of both kinds differs by <b>² alone."""
+    t = Curve(Quantity.T_OF_R, [1.0, 2.0, 3.0], [0.0, 2.0, 5.0])
+    barn = converted(t, "t_keen", fractions={"S": 1 / 7, "F": 6 / 7}, radiation="neutron")
+    assert barn.y == pytest.approx(0.27594 * t.y, rel=1e-4)
+    with pytest.raises(SettingsError, match="depends on the number density"):
+        converted(t, "g_pdf")

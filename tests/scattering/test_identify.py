@@ -171,6 +171,30 @@ def test_the_density_of_a_model_is_found_from_the_slope_of_its_g_pdf() -> None:
     assert found.number_density.value == pytest.approx(density, abs=3 * found.number_density.standard_error)
 
 
+def test_a_prepeak_lifts_the_low_q_limit_and_no_right_function_is_refused() -> None:
+    """S(Q) of a glass whose density fluctuates: far above -<f²>/<f>² at every Q below its first peak."""
+    glass = Composition.parse("Li3ZrCl4O1.5").fractions
+    q = np.arange(0.5, 20.0, 0.02)
+    rise = 1 / (1 + np.exp(-(q - 1.6) / 0.1))
+    shells = sum(w * np.sin(q * r) / (q * r) * np.exp(-((s * q) ** 2) / 2) for w, r, s in SHELLS)
+    s = Curve(Quantity.S_OF_Q, q, 1 + rise * shells - (1 - rise) * (0.7 - 0.25 * np.exp(-((q - 0.8) ** 2) / 0.04)))
+    for quantity in (Quantity.S_OF_Q, Quantity.I_OF_Q, Quantity.QI_OF_Q, Quantity.F2_OF_Q):
+        curve = converted(s, quantity, fractions=glass)
+        found = identified(curve.x, curve.y, glass, axis=("Q", "the header"))
+        assert found.confidence == "low"
+        found.require(quantity, "file")
+
+
+@pytest.mark.parametrize("kind", ["counts", "constant", "line"])
+def test_what_is_no_function_of_total_scattering_is_refused(kind: str) -> None:
+    x = np.arange(0.5, 20.0, 0.02)
+    y = {"counts": 1000 * np.exp(-x / 3) * (1 + 0.2 * np.sin(3 * x) / x), "constant": np.ones_like(x), "line": x}[kind]
+    found = identified(x, y, Composition.parse("SiO2").fractions)
+    assert found.doubts[0] == "no function fits this curve; the one named is only the nearest"
+    with pytest.raises(DataError, match=r"a\.sq: is given as s_of_q, but fits no function of total scattering"):
+        found.require(Quantity.S_OF_Q, "a.sq")
+
+
 def test_fewer_than_20_points_are_refused() -> None:
     with pytest.raises(DataError, match="identification: got 5 points, expected at least 20"):
         identified(np.arange(5), np.arange(5), {"Ni": 1.0})
