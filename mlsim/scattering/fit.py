@@ -185,7 +185,12 @@ class _Model:
         """The data, through the truncation by the box where that is asked for."""
         if self.box_A is None:
             return data
-        return Curve(data.quantity, data.x, box_truncated(data, self.box_A).y, data.sigma)
+        given = self._given(self.glasses[0], {})
+        factor, limit = linear_factor(*given), offset(*given)
+        if data.x[0] <= 0:
+            raise DataError(f"truncation of {data.quantity}: Q starts at {data.x[0]:g} 1/Å, expected Q > 0")
+        seen = box_truncated(Curve(Quantity.I_OF_Q, data.x, (data.y - limit) / factor), self.box_A)
+        return Curve(data.quantity, data.x, limit + factor * seen.y, data.sigma)
 
     def of_glasses(self, parameters: Mapping[str, float]) -> list[Floats]:
         """The function of each glass, shape (point,)."""

@@ -146,6 +146,18 @@ def test_data_and_model_take_the_resolution_of_the_box_alike() -> None:
     np.testing.assert_allclose(alike.model.y, box_truncated(short, 5.0).y, atol=1e-9)
 
 
+@pytest.mark.parametrize("quantity", ["f2_of_q", "f_keen"])
+def test_other_functions_of_q_go_through_the_same_truncation(quantity: str) -> None:
+    """S - 1 times a factor: its truncation is that of S - 1, times the factor, for the data as for the model."""
+    atoms = rocksalt()
+    data = total_scattering([atoms], quantity=quantity, q=Q, radiation="neutron", r_max_A=9.0)
+    s = total_scattering([atoms], quantity="s_of_q", q=Q, radiation="neutron", r_max_A=9.0)
+    fit = fitted_curve([[atoms]], data, radiation="neutron", box_A=5.0)
+    fractions = {"Li": 0.5, "Cl": 0.5}
+    expected = converted(box_truncated(s, 5.0), quantity, fractions=fractions, radiation="neutron")
+    np.testing.assert_allclose(fit.data.y, expected.y, atol=1e-10)
+
+
 @pytest.mark.skipif(not NICKEL.exists(), reason="the measured Ni powder G_PDF is not beside this checkout")
 def test_measured_nickel_powder_is_fitted() -> None:
     data = read_measurement(NICKEL, "g_pdf", "xray", "Ni", fractions={"Ni": 1.0}).curve.between(1.5, 20.0)
