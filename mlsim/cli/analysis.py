@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +11,11 @@ import typer
 from mlsim.cli.files import Files, Force, read_ensembles, require_absent
 
 if TYPE_CHECKING:
-    pass
+    from ase import Atoms
 
-__all__ = ["cutoffs_given", "topology"]
+    from mlsim.curve import Estimate
+
+__all__ = ["bond_counting_lines", "cutoffs_given", "topology"]
 
 
 def topology(
@@ -30,7 +32,7 @@ def topology(
     """Coordination, corner, edge and face links by bridging anion, surroundings of the anions, over glasses."""
     from mlsim.cli.transport import write_rows
     from mlsim.io.results import QuantityRow
-    from mlsim.topology import bond_cutoffs, estimates_over_glasses, topology_of
+    from mlsim.topology import bond_cutoffs, cutoff_effects, estimates_over_glasses, topology_of
 
     require_absent(output, force)
     fixed = cutoffs_given(cutoff)
@@ -41,8 +43,47 @@ def topology(
         topology_of(frames, cutoffs_A=cutoffs, center=center, bridging=anions, mobile=mobile) for frames in ensembles
     ]
     used = ", ".join(f"{a}-{b} {value:.2f} Å" for (a, b), value in sorted(cutoffs.items()) if center in (a, b))
-    rows = [QuantityRow(n, e, f"bonds shorter than {used}") for n, e in estimates_over_glasses(glasses).items()]
+    estimates = estimates_over_glasses(glasses)
+    effects = cutoff_effects(ensembles, cutoffs, center=center, bridging=anions, mobile=mobile)
+    rows = [
+        QuantityRow(name, estimate, f"bonds shorter than {used}{_effect(effects.get(name))}")
+        for name, estimate in estimates.items()
+    ]
     write_rows(output, rows)
+    for line in bond_counting_lines(estimates, ensembles[0][0], center, anions):
+        typer.echo(line)
+
+
+def bond_counting_lines(
+    estimates: Mapping[str, Estimate], atoms: Atoms, center: str, anions: Sequence[str]
+) -> list[str]:
+    """Return what bond counting says of our own numbers, and of the published ones of this composition.
+
+    A published share of anions without any centre is read from ``X_with_li_around_fraction``, as the source has it.
+    """
+    from mlsim.composition import Composition
+    from mlsim.io.published import published_sample
+    from mlsim.topology import bond_counting
+
+    symbols = atoms.get_chemical_symbols()
+    published = published_sample(Composition.of_atoms(symbols))
+    known = {} if published is None else {v.name: v.value for v in (*published.quantities, *published.context)}
+    lines = []
+    for source, values in (("", {n: e.value for n, e in estimates.items()}), ("published values, ", known)):
+        for anion in anions:
+            a, c = anion.lower(), center.lower()
+            none = values.get(f"{a}_no_{c}_fraction", values.get(f"{a}_with_li_around_fraction"))
+            terminal, coordination = values.get(f"{a}_terminal_fraction"), values.get(f"{c}_{a}_coordination")
+            if none is None or terminal is None or coordination is None:
+                continue
+            ratio = symbols.count(anion) / symbols.count(center)
+            lines.append(source + bond_counting(f"{center}-{anion}", ratio, none, terminal, coordination))
+    return lines
+
+
+def _effect(found: tuple[float, float] | None) -> str:
+    """What moving the cut-offs does, for the method of a row."""
+    return "" if found is None else f"; {found[0]:.4g} to {found[1]:.4g} with all cut-offs 0.1 Å shorter to longer"
 
 
 def cutoffs_given(texts: Sequence[str] | None) -> dict[tuple[str, str], float]:

@@ -60,6 +60,8 @@ def write_results(
         write_influence_figure(output / "influence.png", found)
     write_result(output / "result.json", rows, provenance)
     print_rows(rows)
+    for line in _bond_counting(ensemble, topology, wanted):
+        typer.echo(line)
     _say(ensemble, found)
     typer.echo(f"wrote {output / 'result.json'}")
 
@@ -132,7 +134,7 @@ def _topology(ensemble: Ensemble, wanted: Wanted) -> tuple[list[QuantityRow], li
     from mlsim.errors import MlsimError
     from mlsim.io.results import QuantityRow
     from mlsim.rmc import influences
-    from mlsim.topology import bond_cutoffs, estimates_over_glasses, roles_of, topology_of
+    from mlsim.topology import bond_cutoffs, cutoff_effects, estimates_over_glasses, roles_of, topology_of
 
     frames = [run.atoms for run in ensemble.fitted]
     try:
@@ -151,7 +153,12 @@ def _topology(ensemble: Ensemble, wanted: Wanted) -> tuple[list[QuantityRow], li
     center = roles["center"]
     used = ", ".join(f"{a}-{b} {value:.2f} Å" for (a, b), value in sorted(cutoffs.items()) if center in (a, b))
     estimates = estimates_over_glasses([glass(atoms) for atoms in frames])
-    rows = [QuantityRow(n, e, f"bonds shorter than {used}") for n, e in estimates.items()]
+    effects = cutoff_effects([[atoms] for atoms in frames], cutoffs, **roles)
+    rows = []
+    for name, estimate in estimates.items():
+        low, high = effects.get(name, (np.nan, np.nan))
+        effect = f"{low:.4g} to {high:.4g} with all cut-offs 0.1 Å shorter to longer"
+        rows.append(QuantityRow(name, estimate, f"bonds shorter than {used}; {effect}"))
     if not ensemble.free:
         return rows, []
     start = {n: e.value for n, e in estimates_over_glasses([glass(ensemble.start)]).items()}
@@ -163,6 +170,16 @@ def _topology(ensemble: Ensemble, wanted: Wanted) -> tuple[list[QuantityRow], li
         {n: e.unit for n, e in estimates.items()},
     )
     return rows, found
+
+
+def _bond_counting(ensemble: Ensemble, rows: Sequence[QuantityRow], wanted: Wanted) -> list[str]:
+    from mlsim.cli.analysis import bond_counting_lines
+    from mlsim.topology import roles_of
+
+    if not rows:
+        return []
+    roles = roles_of(ensemble.start, center=wanted.center)
+    return bond_counting_lines({r.name: r.estimate for r in rows}, ensemble.start, roles["center"], roles["bridging"])
 
 
 def _with_verdicts(rows: Sequence[QuantityRow], found: Sequence[Influence]) -> list[QuantityRow]:

@@ -14,6 +14,7 @@ from mlsim.curve import Estimate, estimate_over
 from mlsim.errors import DataError, SettingsError
 from mlsim.topology.bonds import Bonds, bonds_of, links_between, neighbour_counts, polyhedra_of
 from mlsim.topology.cutoffs import first_peak_A, sorted_pairs
+from mlsim.topology.network import network_numbers
 
 __all__ = ["Topology", "estimates_over_glasses", "topology_of"]
 
@@ -46,6 +47,8 @@ class Topology:
         Fraction of the centres with (a, b, ...) neighbours of the anions in the order of `bridging`.
     links
         Linked pairs of centres per centre, by the sorted elements of the anions that both share.
+    network
+        Clusters, rings, angles and cages by name, see `estimates_over_glasses`.
     """
 
     center: str
@@ -59,6 +62,7 @@ class Topology:
     first_peaks_A: Mapping[Pair, float]
     polyhedra: Mapping[tuple[int, ...], float]
     links: Mapping[tuple[str, ...], float]
+    network: Mapping[str, float]
 
     def coordination(self, of: str, by: str) -> float:
         """Return the mean number of neighbours `by` around an atom `of`."""
@@ -87,6 +91,19 @@ class Topology:
         fractions["edge"] = sum(n for shared, n in self.links.items() if len(shared) == 2) / total
         fractions["face"] = sum(n for shared, n in self.links.items() if len(shared) >= 3) / total
         return fractions
+
+    def link_fractions_by_anions(self) -> dict[str, float]:
+        """Return the fractions of the linked pairs by what they share: ``edge_cl_o``, ``face_cl_cl_cl`` and so on.
+
+        Only edges and faces; with ``corner_<anion>`` they sum to one.
+        """
+        total = sum(self.links.values())
+        kinds = {2: "edge", 3: "face"}
+        return {
+            "_".join([kinds[min(len(shared), 3)], *(e.lower() for e in shared)]): n / total
+            for shared, n in self.links.items()
+            if len(shared) > 1
+        }
 
     def _histogram(self, of: str, by: str) -> Floats:
         if (of, by) not in self.coordination_histograms:
@@ -157,6 +174,7 @@ def topology_of(
         first_peaks_A={pair: peak for pair, peak in peaks.items() if peak is not None},
         polyhedra={shell: n / n_centres for shell, n in sorted(polyhedra.items())},
         links={shared: n / n_centres for shared, n in sorted(links.items())},
+        network=_mean_network(frames, all_bonds, center, anions, mobile),
     )
 
 
@@ -176,6 +194,16 @@ def estimates_over_glasses(glasses: Sequence[Topology]) -> dict[str, Estimate]:
     ``X_terminal_fraction``           ... with one
     ``X_bridging_fraction``           ... with two or more
     ``X_with_li_fraction``            ... with at least one mobile ion, whatever else is there
+    ``polyhedron_zroAclB_fraction``   share of the Zr with A neighbours O and B neighbours Cl
+    ``zr_zr_edge_X_Y_fraction``       share of the linked Zr pairs that share just an X and a Y; faces alike
+    ``li_X_coordination``             neighbours X of a mobile ion
+    ``li_cage_volume_A3``             hull of the anions around a mobile ion that has four or more, Å3
+    ``X_zr_Y_angle_deg``              mean angle at Zr, and ``zr_X_zr_angle_deg`` at X, degrees
+    ``zr_network_largest_fraction``   share of the Zr in the largest cluster of linked polyhedra
+    ``zr_network_percolating_...``    directions along which the best cluster percolates, 0 to 3
+    ``zr_cluster_mean_size``          polyhedra per cluster
+    ``zr_isolated_fraction``          share of the Zr without a link
+    ``zr_rings_N_per_zr``             rings of N polyhedra (3 to 8) per Zr, see `rings_of`
     ================================  ====================================================================
 
     A number that a glass does not define (no bond, no link) rests on the other glasses; one that no glass defines has
@@ -189,11 +217,12 @@ def estimates_over_glasses(glasses: Sequence[Topology]) -> dict[str, Estimate]:
             raise DataError(
                 f"topology: glass {k} has another center, other anions or another mobile ion than the first"
             )
+    shares = {name: 0.0 for glass in glasses for name in _shares(glass)}  # what a glass lacks has a share of zero
     values: dict[str, list[float]] = {}
     for glass in glasses:
-        for name, value in _named_values(glass).items():
+        for name, value in (_named_values(glass) | shares | _shares(glass)).items():
             values.setdefault(name, []).append(value)
-    return {name: estimate_over(list_, "Å" if name.endswith("_A") else "1") for name, list_ in values.items()}
+    return {name: estimate_over(list_, _unit(name)) for name, list_ in values.items()}
 
 
 def _named_values(glass: Topology) -> dict[str, float]:
@@ -215,7 +244,37 @@ def _named_values(glass: Topology) -> dict[str, float]:
         values[f"{name}_bridging_fraction"] = glass.fraction_with(anion, glass.center, 2)
         if (anion, glass.mobile) in glass.coordination_histograms:
             values[f"{name}_with_{glass.mobile.lower()}_fraction"] = glass.fraction_with(anion, glass.mobile, 1)
+        if (glass.mobile, anion) in glass.coordination_histograms and glass.mobile != glass.center:
+            values[f"{glass.mobile.lower()}_{name}_coordination"] = glass.coordination(glass.mobile, anion)
+    return {**values, **glass.network}
+
+
+def _shares(glass: Topology) -> dict[str, float]:
+    """Shares of kinds that not every glass shows: polyhedra by shell, edges and faces by their anions."""
+    center = glass.center.lower()
+    values = {
+        f"{center}_{center}_{kind}_fraction": fraction for kind, fraction in glass.link_fractions_by_anions().items()
+    }
+    for shell, share in glass.polyhedra.items():
+        formula = "".join(f"{anion.lower()}{n}" for anion, n in zip(glass.bridging, shell, strict=True))
+        values[f"polyhedron_{center}{formula}_fraction"] = share
     return values
+
+
+def _mean_network(
+    frames: Sequence[Atoms], all_bonds: Sequence[Bonds], center: str, anions: Sequence[str], mobile: str
+) -> dict[str, float]:
+    """Mean over frames of the numbers of the network; each over the frames that define it."""
+    found: dict[str, list[float]] = {}
+    for atoms, bonds in zip(frames, all_bonds, strict=True):
+        for name, value in network_numbers(atoms, bonds, center, anions, mobile).items():
+            found.setdefault(name, []).append(value)
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def _unit(name: str) -> str:
+    """Unit that the end of a name says."""
+    return next((unit for end, unit in (("_A", "Å"), ("_A3", "Å3"), ("_deg", "degree")) if name.endswith(end)), "1")
 
 
 def _checked_counts(frames: Sequence[Atoms]) -> dict[str, int]:
