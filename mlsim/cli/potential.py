@@ -41,7 +41,7 @@ def info(
 
     for name in [potential] if potential else shipped_potentials():
         found = describe(name, trust=trust)
-        form = "compiled" if found.compiled else "not compiled: runs through MACECalculator, or compile it"
+        form = "compiled" if found.compiled else "compiled at first use if it fits, else runs through MACECalculator"
         typer.echo(f"{found.name}: {found.about}")
         typer.echo(f"  elements {' '.join(found.elements)}, cut-off {found.cutoff_A:g} Å, {form}")
         typer.echo(f"  {found.path}\n  sha256 {found.sha256}")
@@ -352,7 +352,7 @@ def _melts(calculator: object) -> list[MeltCheck]:
 
 @app.command(name="compile")
 def compile_(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A MACE model file.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A MACE model file, or the name of a shipped one.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Compiled file to write (.npz).")],
     force: Force = False,
     trust: Trust = False,
@@ -362,8 +362,7 @@ def compile_(
     from mlsim.potential.engine import compile_model
 
     require_absent(out, force)
-    describe(model, trust=trust)
-    report = compile_model(model, out, overwrite=force)
+    report = compile_model(describe(str(model), trust=trust).path, out, overwrite=force)
     typer.echo(f"{report.path}: {report.description}")
     typer.echo(
         f"largest deviation from float64 torch on {report.n_frames} structures: {report.energy_error_eV:.1e} eV/atom, "

@@ -8,6 +8,7 @@ potentials/NAME/model_card.md   how good it is, with the commands
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -15,7 +16,7 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ase.data import chemical_symbols
 
@@ -131,20 +132,34 @@ def load(
     Raises
     ------
     SettingsError
-        If the potential does not exist, its file is not trusted, or the compiled engine is asked for and the model has
-        no compiled form.
+        If the potential does not exist, its file is not trusted, or the engine asked for cannot run it.
+    DataError
+        If a file is damaged, or a compiled form was made from another model.
     """
+    if engine not in get_args(Engine):
+        raise SettingsError(f"engine '{engine}': {did_you_mean(engine, get_args(Engine))}")
     info = describe(name_or_path, trust=trust)
     wants_cpu = device in (None, "cpu")
     compiled = info.compiled
     if engine != "mace" and wants_cpu and compiled is None:
         compiled = _compiled_in_cache(info, required=engine == "compiled")
     if engine != "mace" and wants_cpu and compiled is not None:
-        from mlsim.potential.engine import CompiledMACE
+        from mlsim.potential.engine import CompiledMACE, read_merged
 
-        return CompiledMACE(compiled, dtype=dtype, threads=threads)
+        merged = read_merged(compiled)
+        source = str(merged.provenance.get("source_sha256"))
+        if source != info.sha256:
+            raise DataError(
+                f"{compiled}: was made from a model with sha256 {source[:12]}..., but that of {info.path} is "
+                f"{info.sha256[:12]}...; compile it again"
+            )
+        return CompiledMACE(merged, dtype=dtype, threads=threads)
     if engine == "compiled":
         raise SettingsError(f"potential '{info.name}': the compiled engine runs on the CPU, got device {device}")
+    if info.path.suffix == ".npz":
+        raise SettingsError(
+            f"potential '{info.name}': a compiled file holds no model for MACECalculator; name its source"
+        )
     return _mace_calculator(info, device, dtype)
 
 
@@ -185,19 +200,25 @@ def _described_by_file(path: Path, trust: bool) -> PotentialInfo:
 
 def _compiled_in_cache(info: PotentialInfo, *, required: bool) -> Path | None:
     """Compile a model file once per user; None, with a message, when it does not fit the engine."""
-    from mlsim.potential.engine import NotCompilable, compile_model
+    from mlsim.potential.engine import NotCompilable, compile_model, read_merged
 
     target = cache_folder() / "compiled" / f"{info.sha256[:32]}.npz"
-    if target.exists():
+    with contextlib.suppress(DataError):  # absent, damaged or of an older version: made anew
+        read_merged(target)
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         compile_model(info.path, target, overwrite=True)
-    except (NotCompilable, OSError) as error:
+    except NotCompilable as error:
         if required:
             raise
-        said = str(error) if isinstance(error, NotCompilable) else f"{error}; {info.name} runs through MACECalculator"
-        warnings.warn(said, stacklevel=3)
+        warnings.warn(str(error), stacklevel=3)
+        return None
+    except OSError as error:
+        message = f"{info.name}: no compiled form can be kept in {target.parent} ({error.strerror})"
+        if required:
+            raise SettingsError(f"{message}; set MLSIM_CACHE to a folder that can be written") from error
+        warnings.warn(f"{message}; set MLSIM_CACHE; it runs through MACECalculator", stacklevel=3)
         return None
     return target
 

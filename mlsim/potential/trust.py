@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from pathlib import Path
 
 from mlsim.errors import SettingsError
@@ -25,10 +26,17 @@ def cache_folder() -> Path:
 
 def remember_trusted(sha256: str, path: Path) -> None:
     """Load files with this sha256 without asking from now on; `path` is noted for the reader of the list."""
-    if sha256 not in _listed():
+    if sha256 in _listed():
+        return
+    try:
         _list().parent.mkdir(parents=True, exist_ok=True)
         with _list().open("a") as stream:
             stream.write(f"{sha256} {path.resolve()}\n")
+    except OSError as error:  # it is trusted this time all the same
+        warnings.warn(
+            f"{path}: trusted now, but not remembered: {_list()} cannot be written ({error.strerror}); set MLSIM_CACHE",
+            stacklevel=2,
+        )
 
 
 def require_trusted(path: Path, sha256: str) -> None:

@@ -44,8 +44,8 @@ class CompiledMACE(Calculator):  # type: ignore[misc]
     Raises
     ------
     DataError
-        From any evaluation: if positions or cell are not finite, an element is unknown, or two atoms are at the same
-        place.
+        From any evaluation: if there are no atoms, positions or cell are not finite, an element is unknown, or two
+        atoms are at the same place.
 
     Warns
     -----
@@ -133,6 +133,8 @@ class CompiledMACE(Calculator):  # type: ignore[misc]
     def _checked(self) -> tuple[Floats, Floats, NDArray[np.int32]]:
         """Return positions, cell and element indices, or say what is wrong with the structure."""
         atoms = self.atoms
+        if not len(atoms):
+            raise DataError("the structure holds no atoms, expected at least one")
         positions = np.ascontiguousarray(atoms.positions, dtype=np.float64)
         cell = np.ascontiguousarray(atoms.cell.array, dtype=np.float64)
         if not np.isfinite(positions).all():

@@ -282,6 +282,7 @@ def test_bad_structures_are_named(merged: MergedModel, liquid: Atoms) -> None:
     bad = liquid.copy()
     bad.positions[5] = bad.positions[2]
     refused(bad, "are 0 Å apart, at the same place; separate them")
+    refused(Atoms(), "the structure holds no atoms, expected at least one")
     bad = liquid.copy()
     bad.numbers[7] = 11
     refused(bad, "atom 7 is Na, but the potential knows Li O Cl Zr only")
