@@ -222,7 +222,7 @@ class Engine:
         return [future.result() for future in [self._pool.submit(f, *args) for f, args in tasks]]
 
     def _ranges(self, first: NDArray[np.int64]) -> list[tuple[int, int]]:
-        """Return the atoms of each thread, lo to hi, with as many neighbours each; those of atom i begin at `first[i]`."""
+        """Return the atoms (lo, hi) of each thread, as many neighbours each; those of atom i begin at `first[i]`."""
         n = len(first) - 1
         T = max(1, min(self.threads, n // ATOMS_PER_THREAD))
         marks = np.searchsorted(first, np.arange(1, T) * (int(first[-1]) / T)).tolist()
