@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["bond_counting_lines", "cutoffs_given", "topology"]
 
+_READ_AS = "published values, 'with Li around it' read as 'no centre': "
+
 
 def topology(
     files: Files,
@@ -69,7 +71,7 @@ def bond_counting_lines(
     published = published_sample(Composition.of_atoms(symbols))
     known = {} if published is None else {v.name: v.value for v in (*published.quantities, *published.context)}
     lines = []
-    for source, values in (("", {n: e.value for n, e in estimates.items()}), ("published values, ", known)):
+    for source, values in (("", {n: e.value for n, e in estimates.items()}), (_READ_AS, known)):
         for anion in anions:
             a, c = anion.lower(), center.lower()
             none = values.get(f"{a}_no_{c}_fraction", values.get(f"{a}_with_li_around_fraction"))

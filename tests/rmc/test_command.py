@@ -13,6 +13,7 @@ import pytest
 from ase import Atoms
 from boxes import END, oxychloride, synthetic
 
+import mlsim
 from mlsim.cli import _exit_code
 from mlsim.io.measurements import write_curve_csv
 from mlsim.io.structures import read_structure, write_structure
@@ -58,6 +59,17 @@ def test_one_run_writes_numbers_configuration_and_curves(folder: Path) -> None:
     assert (folder / "out/run_001.extxyz").read_bytes() == before
 
 
+def test_bond_counting_is_said_of_our_numbers_and_of_the_published_ones(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_structure("glass.extxyz", oxychloride())
+    assert _exit_code(["topology", "glass.extxyz", "--cutoff", "Zr-O=3", "Zr-Cl=3.4", "-o", "t.json"]) == 0
+    said = capsys.readouterr().out
+    assert "\nbond counting Zr-Cl: 4 anions per centre, " in said
+    assert said.count(": consistent") == 2
+    assert "imply 2.24 to 2.6 neighbours; given are 5.6: not consistent" in said
+
+
 def test_ensemble_is_the_same_for_any_number_of_workers_and_says_what_the_data_constrain(folder: Path) -> None:
     assert _exit_code(command("--runs", "2", "--jobs", "2", out="two")) == 0
     (folder / "one").mkdir()
@@ -72,8 +84,12 @@ def test_ensemble_is_the_same_for_any_number_of_workers_and_says_what_the_data_c
 
 
 @pytest.mark.slow
-def test_a_killed_and_resumed_ensemble_is_bit_identical_to_an_undisturbed_one(folder: Path) -> None:
+@pytest.mark.timeout(900)
+def test_a_killed_and_resumed_ensemble_is_bit_identical_to_an_undisturbed_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = ["--runs", "8", "--jobs", "2", "--free-runs", "0"]
+    monkeypatch.setenv("PYTHONPATH", str(Path(mlsim.__file__).parents[1]))
     assert subprocess.run([*COMMAND, *command(*options, out="whole", moves="4000")], check=False).returncode == 0
     half = [*COMMAND, *command(*options, out="half", moves="4000")]
     for stop in (signal.SIGTERM, signal.SIGKILL):
