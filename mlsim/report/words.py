@@ -6,12 +6,23 @@ import math
 import re
 from typing import Final
 
+from ase.data import atomic_numbers
+
 __all__ = ["GROUPS", "Label", "join_words", "label_of", "number_text", "pair_text", "published_text", "unit_text"]
 
 Label = tuple[str, str]
 """Name of a quantity in words, and the group of the table in which it stands."""
 
-GROUPS: Final = ("Structure", "Zr–Zr links", "Anion surroundings", "Transport", "Mechanism", "Fit to data", "Other")
+GROUPS: Final = (
+    "Structure",
+    "Zr–Zr links",
+    "Polyhedra",
+    "Anion surroundings",
+    "Transport",
+    "Mechanism",
+    "Fit to data",
+    "Other",
+)
 
 _LABELS: Final[dict[str, Label]] = {
     "density_g_cm3": ("Mass density", "Structure"),
@@ -70,11 +81,21 @@ _PATTERNS: Final = tuple(
         (r"([a-z]+)_channels_(\dd)_volume_fraction", "volume of {0} channels, {1}", "Mechanism"),
         (r"([a-z]+)_hops_([a-z]+)_to_([a-z]+)_([a-z]+)_fraction", "{0} hops, {1} to {2} {3}", "Mechanism"),
         (r"([a-z]+)_attempt_frequency_THz", "{0} attempt frequency", "Mechanism"),
+        (r"([a-z]+)_([a-z]+)_([a-z]+)_angle_deg", "{0}–{1}–{2} angle", "Structure"),
+        (r"([a-z]+)_cage_volume_A3", "volume of the cage of {0}", "Structure"),
+        (r"([a-z]+)_network_largest_fraction", "{0} in the largest cluster", "Zr–Zr links"),
+        (r"([a-z]+)_network_percolating_directions", "directions in which {0} polyhedra percolate", "Zr–Zr links"),
+        (r"([a-z]+)_cluster_mean_size", "mean size of the clusters of {0}", "Zr–Zr links"),
+        (r"([a-z]+)_isolated_fraction", "{0} without a link", "Zr–Zr links"),
+        (r"([a-z]+)_rings_(\d)_per_[a-z]+", "rings of {1} {0}, per {0}", "Zr–Zr links"),
+        (r"[a-z]+_[a-z]+_edge_([a-z]+)_([a-z]+)_fraction", "edge, through {0} and {1}", "Zr–Zr links"),
+        (r"[a-z]+_[a-z]+_face_([a-z]+)_([a-z]+)_([a-z]+)_fraction", "face, through {0}, {1} and {2}", "Zr–Zr links"),
         (r"([a-z]+)_charge_diffusivity_cm2_s", "{0} charge diffusivity", "Transport"),
         (r"([a-z]+)_diffusivity_cm2_s", "{0} diffusivity", "Transport"),
     )
 )
 
+_POLYHEDRON: Final = re.compile(r"polyhedron_([a-z]+\d\w*)_fraction")
 _SUPERSCRIPT: Final = str.maketrans("0123456789-+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
 _ANIONS: Final = frozenset({"N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I"})
 _UNITS: Final = {"1": "", "": "", "g/cm3": "g/cm³", "cm2/s": "cm²/s", "1/A": "1/Å", "A": "Å", "1/A2": "1/Å²"}
@@ -91,6 +112,10 @@ def label_of(name: str, temperature_K: float | None = None) -> Label:
     (('Rw of gofr', 'Fit to data'), ('anything else', 'Other'))
     >>> label_of("cl_with_li_fraction"), label_of("hf_o_coordination")
     (('Cl with at least one Li', 'Anion surroundings'), ('O neighbours of Hf', 'Structure'))
+    >>> label_of("zr_rings_4_per_zr"), label_of("zr_zr_edge_cl_o_fraction")
+    (('rings of 4 Zr, per Zr', 'Zr–Zr links'), ('edge, through Cl and O', 'Zr–Zr links'))
+    >>> label_of("polyhedron_zro2cl4_fraction")
+    ('[ZrO2Cl4]', 'Polyhedra')
     """
     if name.startswith("rw_start_"):
         words, group = f"Rw of {name.removeprefix('rw_start_')} before the fit", "Fit to data"
@@ -103,10 +128,26 @@ def label_of(name: str, temperature_K: float | None = None) -> Label:
 
 def _general_label(name: str) -> Label:
     """Return the label of a name that follows a pattern, for elements that the table above does not name."""
+    if found := _POLYHEDRON.fullmatch(name):
+        return f"[{_formula(found[1])}]", "Polyhedra"
     for pattern, words, group in _PATTERNS:
         if found := pattern.fullmatch(name):
             return words.format(*(part.capitalize() for part in found.groups())), group
     return name.replace("_", " "), "Other"
+
+
+def _formula(lower: str) -> str:
+    """Return a formula such as zro2cl4 with capitals, the centre before the first anion.
+
+    Examples
+    --------
+    >>> _formula("zro2cl4"), _formula("sio4")
+    ('ZrO2Cl4', 'SiO4')
+    """
+    first, rest = re.match(r"([a-z]+)(.*)", lower).groups()  # type: ignore[union-attr]
+    splits = [(first[:k].capitalize(), first[k:].capitalize()) for k in range(1, len(first))]
+    centre, anion = next((pair for pair in splits if set(pair) <= set(atomic_numbers)), (first.capitalize(), ""))
+    return centre + anion + re.sub(r"[a-z]+", lambda found: found[0].capitalize(), rest)
 
 
 def unit_text(unit: str) -> str:
