@@ -51,6 +51,9 @@ def rmc(
     q_min: Annotated[float | None, typer.Option("--q-min", help="Qmin behind functions of r.")] = None,
     window: Annotated[Literal["step", "lorch"], typer.Option(help="Of the transform behind functions of r.")] = "step",
     ions: Annotated[bool, typer.Option("--ions", help="X-ray form factors of ions.")] = False,
+    force_quantity: Annotated[
+        bool, typer.Option("--force-quantity", help="Believe QUANTITY even against the limits and shape of a curve.")
+    ] = False,
     fit_scale: Annotated[
         list[str] | None, typer.Option("--fit-scale", metavar="NAME", help="Fit a factor of this data set along.")
     ] = None,
@@ -97,6 +100,8 @@ def rmc(
     named = [_read(text) for text in data]
     q_range = _transform_range(named, q_min, q_max)
     sets = _data_sets(named, atoms, fit_range or [], fit_scale or [], q_range, window, ions)
+    for n in [] if force_quantity else named:
+        _require_function(n, atoms, ions)
     settings = RefineSettings(
         moves_per_atom=moves_per_atom,
         minimum_distances_A=dict(_pair_length("--min-distance", text) for text in min_distance or []),
@@ -164,6 +169,28 @@ def _read(text: str) -> _Named:
     path, quantity, radiation = ":".join(fields[:-2]), fields[-2], fields[-1]
     found = read_measurement(path, quantity, radiation, sample="")  # type: ignore[arg-type]
     return _Named(Path(path).stem, Path(path), found.curve, found.radiation, sigma)
+
+
+def _require_function(named: _Named, atoms: Atoms, ions: bool) -> None:
+    """Refuse a file that is surely another function of this composition; say so where that is only likely."""
+    from mlsim.errors import DataError
+    from mlsim.io.columns import read_columns
+    from mlsim.io.measurements import identified_file
+    from mlsim.scattering import Probe
+
+    symbols = atoms.get_chemical_symbols()
+    found = identified_file(
+        named.path,
+        read_columns(named.path),
+        {e: symbols.count(e) / len(symbols) for e in sorted(set(symbols))},
+        radiation=Probe(named.radiation, ions and named.radiation == "xray"),
+        number_density=len(atoms) / atoms.get_volume(),
+    )
+    against = found.objection(named.curve.quantity).replace("force the quantity", "use --force-quantity")
+    if found.contradicts(named.curve.quantity):
+        raise DataError(f"{named.path}: {against}")
+    if against:
+        typer.echo(f"note: {named.path}: {against}", err=True)
 
 
 def _transform_range(named: Sequence[_Named], q_min: float | None, q_max: float | None) -> tuple[float, float] | None:

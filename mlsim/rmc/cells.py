@@ -22,8 +22,8 @@ Grid = NDArray[np.int32]
 
 PERIOD = 2.0**32
 LANES = 8
-ABSENT = np.float32(1e6)
-"""Added to the squared distance of slots that are empty or left out, Å²: farther than anything."""
+ABSENT = np.float32(1e5)
+"""Added to the squared distance of slots that are empty or left out, Å²: farther than any pair sum reaches."""
 
 _ATOMS_PER_BIN = 14.0
 
@@ -55,7 +55,8 @@ class Bins(NamedTuple):
     away: Any  # float32 (bin, slot): 0 for an atom, ABSENT for none
 
 
-KIND_SHIFT = 22
+KIND_SHIFT = 25
+"""Bits of a distance in steps of the table of weights: enough for slots left out. Leaves room for 64 elements."""
 
 
 def box_of(cell: Floats, n_atoms: int, shortest_bin_A: float) -> Box:

@@ -25,6 +25,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from mlsim.curve import Quantity
+from mlsim.errors import SettingsError
+from mlsim.rmc.cells import ABSENT, KIND_SHIFT
 from mlsim.rmc.data import DataSet, reduced_values
 from mlsim.rmc.misfit import Exact, Fit
 from mlsim.rmc.nodes import ROWS, node_step, sinc_on_nodes, spline_weights
@@ -42,6 +44,8 @@ _INTERPOLATION_STEP_A = 0.1
 _LEAST_SINGULAR = 1e-8
 _LEAST_SQUARE = 1e-13
 _WAVES_TOGETHER, _ROWS_TOGETHER = 16, 32
+_FARTHEST_A = 1.1 * float(np.sqrt(ABSENT))
+"""No slot is farther: those left out are at least sqrt(ABSENT) away, and atoms in bins within R much less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,13 +128,18 @@ class Cost:
         lift[:, : len(root)] = vectors[:, kept] * root
         target[: len(root)] = (mixed @ vectors[:, kept]) / root
         per_angstrom = ROWS / self.step_A
+        if not self.r_end_A < 0.5 * _FARTHEST_A or _FARTHEST_A * per_angstrom >= 1 << KIND_SHIFT:
+            raise SettingsError(
+                f"pair sums up to {self.r_end_A:g} Å with waves up to {self.waves[-1]:.0f} 1/Å asked for; distances "
+                f"are kept up to {0.5 * _FARTHEST_A:.0f} Å, and only for waves up to 140 1/Å; lower --r-max or --q-max"
+            )
         n = len(self.elements)
         index = np.zeros((n, n), dtype=np.int64)
         for k, (i, j) in enumerate(zip(*np.triu_indices(n), strict=True)):
             index[i, j] = index[j, i] = k
         fit = Fit(
             scale=np.float32(per_angstrom),
-            code_end=int(self.r_end_A * per_angstrom),
+            code_end=round(self.r_end_A * per_angstrom),
             r_end=self.r_end_A,
             spline=spline_weights(),
             pair=index,
@@ -176,7 +185,7 @@ def cost_of(data: Sequence[DataSet], atoms: Atoms, r_end_A: float, shortest_A: f
     for d in data:
         channel = channels.index((d.radiation, d.ions and d.radiation == "xray"))
         mapped.append(_mapped(d, channel, by_channel[channel], fractions, waves, r_end_A, density))
-    step = node_step(float(waves[-1]))
+    step = node_step(float(waves[-1]), r_end_A)
     return Cost(
         elements=elements,
         pairs=pairs,

@@ -33,9 +33,14 @@ _BEYOND = 10
 _RIDGE = 1e-12
 
 
-def node_step(q_max: float) -> float:
-    """Return the distance of the nodes in Å for functions up to `q_max` in 1/Å."""
-    return _STEP_TIMES_Q / q_max
+def node_step(q_max: float, r_end: float) -> float:
+    """Return the distance of the nodes in Å for functions up to `q_max` in 1/Å.
+
+    The end of the pair sums is an edge of the table: else the pairs of up to h/1024 before it would be missing, where
+    the uniform density already counts them.
+    """
+    edges = np.ceil(r_end * ROWS * q_max / _STEP_TIMES_Q)
+    return float(r_end * ROWS / edges)
 
 
 def spline_weights() -> NDArray[np.float32]:

@@ -98,27 +98,40 @@ class Identification:
         odd = not self.quantity.of_neutrons and self.normalisation != usual
         return f"{self.quantity} in the normalisation by {self.normalisation}" if odd else str(self.quantity)
 
+    def contradicts(self, quantity: Quantity) -> bool:
+        """Return whether the curve is another function with high confidence, and this one is far behind it."""
+        far = self.behind.get(str(quantity), _WORST) >= _FAR
+        return self.fits and self.confidence == "high" and far and self.name != str(quantity)
+
+    def objection(self, quantity: Quantity) -> str:
+        """Return what speaks against a curve being that function, in words; empty where that is weak or nothing does.
+
+        Another function with at least medium confidence, that quantity far behind the best, or no function at all.
+        """
+        if not self.fits:
+            return (
+                f"is given as {quantity}, but fits no function of total scattering of this composition "
+                f"(nearest: {self.name}); normalise it first, or force the quantity if you know better"
+            )
+        far = self.behind.get(str(quantity), _WORST) >= _FAR
+        if self.name == str(quantity) or (self.confidence == "low" and not far):
+            return ""
+        return (
+            f"is given as {quantity}, but looks like {self.name} ({self.confidence} confidence: "
+            f"{'; '.join(self.evidence)}); give it as that, or force the quantity if you know better"
+        )
+
     def require(self, quantity: Quantity, where: str) -> None:
         """Refuse the use of a file against the evidence, unless that is weak.
 
         Raises
         ------
         DataError
-            When the file is another function with at least medium confidence, that quantity is far behind the best,
-            or no function fits.
+            With the `objection`, where there is one.
         """
-        if not self.fits:
-            raise DataError(
-                f"{where}: is given as {quantity}, but fits no function of total scattering of this composition "
-                f"(nearest: {self.name}); normalise it first, or force the quantity if you know better"
-            )
-        far = self.behind.get(str(quantity), _WORST) >= _FAR
-        if self.name == str(quantity) or (self.confidence == "low" and not far):
-            return
-        raise DataError(
-            f"{where}: is given as {quantity}, but looks like {self.name} ({self.confidence} confidence: "
-            f"{'; '.join(self.evidence)}); give it as that, or force the quantity if you know better"
-        )
+        against = self.objection(quantity)
+        if against:
+            raise DataError(f"{where}: {against}")
 
 
 @dataclass

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from boxes import CUBE, END, SKEW, oxychloride, synthetic
 
+from mlsim.curve import Curve, Quantity
 from mlsim.errors import Interrupted
 from mlsim.geometry import minimum_image
 from mlsim.progress import StopRequest
-from mlsim.rmc import CoordinationTarget, RefineSettings, bond_valence_sums, misfit_and_gradient, refine
+from mlsim.rmc import CoordinationTarget, DataSet, RefineSettings, bond_valence_sums, misfit_and_gradient, refine
 from mlsim.rmc.constraints import minimum_distances_for
 from mlsim.rmc.cost import cost_of
 from mlsim.rmc.refine import exact_model
@@ -47,7 +48,21 @@ def test_kept_curve_is_that_of_the_exact_forward_model(cell, kind, radiation) ->
     if kind == "t_of_r":
         limit = 4 * np.pi * len(atoms) / atoms.get_volume() * exact.x
     kept = limit + state.cost.model(state.waves(), 0)
-    assert np.abs(kept - exact.y).max() < 5e-3 * np.abs(exact.y - limit).max()
+    assert np.abs(kept - exact.y).max() < 5e-4 * np.abs(exact.y - limit).max()
+
+
+@pytest.mark.parametrize("q_max", [9.0, 12.0, 16.0, 20.0, 24.5, 28.0])
+def test_pair_sums_hold_every_pair_within_their_end_and_no_other(q_max: float) -> None:
+    """Atoms left out and empty places lie far away in the code of a distance; it must have room for that."""
+    atoms = oxychloride()
+    q = np.arange(0.5, q_max, 0.05)
+    d = atoms.get_all_distances(mic=True)[np.triu_indices(len(atoms), 1)]
+    for end in np.arange(5.5, 7.5, 0.1):
+        data = DataSet("s", Curve(Quantity.S_OF_Q, q, np.ones_like(q), np.ones_like(q)), "xray", q_max=q_max)
+        limits, _ = minimum_distances_for(atoms, {})
+        cost = cost_of([data], atoms, end, min(limits.values()))
+        state = State(atoms, cost, limits, SETTINGS, np.random.Generator(np.random.PCG64(0)))
+        assert round(float(state.H.sum())) == (d < end).sum()
 
 
 @pytest.mark.parametrize("cell", [CUBE, SKEW], ids=["cube", "skew"])
