@@ -18,13 +18,14 @@ import typer
 
 from mlsim import __version__
 from mlsim.cli.analysis import topology
+from mlsim.cli.batch import md_batch
 from mlsim.cli.compare import compare
 from mlsim.cli.fit_curve import fit_curve
 from mlsim.cli.mechanism import mechanism, vibrations
 from mlsim.cli.outside import convert_trajectory, lammps
 from mlsim.cli.pipeline import md, pack, quench
 from mlsim.cli.rmc import rmc
-from mlsim.cli.run import report, run
+from mlsim.cli.run import quench_series, report, run
 from mlsim.cli.scattering import convert, identify, scatter
 from mlsim.cli.transport import transport
 from mlsim.errors import Interrupted, MlsimError
@@ -44,6 +45,8 @@ for command, about in (
     (pack, "Random packing of a composition."),
     (quench, "Melt and quench a structure."),
     (md, "Molecular dynamics of a structure at one temperature."),
+    (md_batch, "Molecular dynamics of several structures at several temperatures, batched on one GPU."),
+    (quench_series, "The glasses of a study at several quench rates, and what changes with the rate."),
     (scatter, "S(Q) or G_PDF(r) of structures, X-ray or neutron."),
     (identify, "Which function and normalisation a measured file holds."),
     (convert, "One function of total scattering as another."),
@@ -65,6 +68,7 @@ if importlib.util.find_spec("mlsim.cli.potential") is not None:
 # options that take several values after one name, and what such a value looks like
 _SEVERAL = {
     "--temperature-K": re.compile(r"\d+(\.\d*)?"),
+    "--rate-K-per-ps": re.compile(r"\d+(\.\d*)?"),
     "--quench": re.compile(r".*\.csv"),
     "--cutoff": re.compile(r"[A-Z][a-z]?-[A-Z][a-z]?=.*"),
     "--vary": re.compile(r"[a-z_]+(=[\d.:]+)?"),

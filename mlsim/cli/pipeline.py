@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlsim.melt_quench import Glass, Limits, Schedule
     from mlsim.progress import Progress, StopRequest
 
-__all__ = ["md", "pack", "quench"]
+__all__ = ["OutputFolder", "Potential", "Seed", "md", "pack", "quench", "watched", "write_run"]
 
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
 Potential = Annotated[str, typer.Option(metavar="NAME", help="Shipped potential by name, or a model file.")]
@@ -129,11 +129,10 @@ def _run(
     limits: Limits | None = None,
 ) -> None:
     """Run a schedule on a structure and write what it gives."""
-    from mlsim.io.structures import read_structure, write_structure
+    from mlsim.io.structures import read_structure
     from mlsim.io.trajectories import TrajectoryRecorder
     from mlsim.melt_quench import run_schedule
     from mlsim.study import LoadedWhenNeeded, ModelFile, folder_lock, require_elements
-    from mlsim.study.glass_stages import at_mean_density
 
     start = read_structure(file)
     source = ModelFile.named(potential)
@@ -146,7 +145,7 @@ def _run(
         recorder = None
         if frame_interval_ps is not None:
             recorder = TrajectoryRecorder(output, start.get_chemical_symbols(), frame_interval_ps, temperature_K)
-        with _watched() as (progress, stop):
+        with watched() as (progress, stop):
             glass = run_schedule(
                 start,
                 schedule,
@@ -162,8 +161,7 @@ def _run(
             )
         if recorder is not None:
             recorder.finish()
-        write_structure(output / "glass.extxyz", at_mean_density(glass))
-        _write_numbers(output, glass)
+        write_run(output, glass)
     if frame_interval_ps is None:
         _say_what_the_glass_is(glass)
     typer.echo(f"{output}: done, {schedule.total_ps:g} ps, density {glass.density_g_cm3:.3f} g/cm3")
@@ -183,12 +181,15 @@ def _say_what_the_glass_is(glass: Glass) -> None:
         typer.echo(f"rocksalt LiCl: {100 * rocksalt_domains(glass.atoms).fraction:.1f} % of the atoms")
 
 
-def _write_numbers(output: Path, glass: Glass) -> None:
-    """Write thermo.csv and result.json of a run."""
+def write_run(output: Path, glass: Glass) -> None:
+    """Write glass.extxyz, thermo.csv and result.json of a run."""
     from mlsim.curve import Estimate
     from mlsim.io.results import Provenance, QuantityRow, write_result
+    from mlsim.io.structures import write_structure
     from mlsim.io.tables import write_thermo_csv
+    from mlsim.study.glass_stages import at_mean_density
 
+    write_structure(output / "glass.extxyz", at_mean_density(glass))
     write_thermo_csv(output / "thermo.csv", glass.log)
     estimate = Estimate(glass.density_g_cm3, None, 1, "g/cm3")
     provenance = Provenance.here(
@@ -198,7 +199,7 @@ def _write_numbers(output: Path, glass: Glass) -> None:
 
 
 @contextlib.contextmanager
-def _watched() -> Iterator[tuple[Progress, StopRequest]]:
+def watched() -> Iterator[tuple[Progress, StopRequest]]:
     """Progress of one run and the request to stop it."""
     from mlsim.cli.display import study_display
     from mlsim.progress import stop_on_signals

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from mlsim.atomic import atomic_write_text
 from mlsim.errors import DataError
+from mlsim.io.results import QuantityRow
 from mlsim.melt_quench import ThermoLog
 
-__all__ = ["read_thermo_csv", "write_table_csv", "write_thermo_csv"]
+__all__ = ["read_thermo_csv", "write_rates_csv", "write_table_csv", "write_thermo_csv"]
 
 _COLUMNS: Final = ("time_ps", "temperature_K", "potential_energy_eV", "pressure_GPa", "volume_A3", "segment")
 _COMMITTEE: Final = "committee_deviation_eV_A"
@@ -34,6 +35,18 @@ def write_table_csv(path: str | os.PathLike[str], columns: Mapping[str, NDArray[
     target = Path(path)
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     lines = [",".join(columns), *(",".join(f"{value:.10g}" for value in row) for row in rows)]
+    atomic_write_text(target, "\n".join(lines) + "\n")
+    return target
+
+
+def write_rates_csv(path: str | os.PathLike[str], rows: Sequence[tuple[float, QuantityRow]]) -> Path:
+    """Write numbers of glasses quenched at several rates, one line per rate and quantity, and return the path."""
+    target = Path(path)
+    lines = ["rate_K_per_ps,quantity,value,standard_error,n_independent,unit"]
+    for rate, row in rows:
+        estimate = row.estimate
+        error = "" if estimate.standard_error is None else f"{estimate.standard_error:.6g}"
+        lines.append(f"{rate:g},{row.name},{estimate.value:.8g},{error},{estimate.n_independent},{estimate.unit}")
     atomic_write_text(target, "\n".join(lines) + "\n")
     return target
 

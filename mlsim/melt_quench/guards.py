@@ -6,14 +6,13 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from ase import Atoms
 
 from mlsim.errors import SettingsError
 from mlsim.geometry import neighbour_pairs
-from mlsim.melt_quench.forces import HeldForces
 from mlsim.melt_quench.rocksalt import rocksalt_domains
 
 __all__ = ["Guards", "Limits", "warn_of_thin_cell"]
@@ -83,6 +82,22 @@ def warn_of_thin_cell(atoms: Atoms, calculator: Any) -> None:
         )
 
 
+class Answer(Protocol):
+    """What the guards ask of the last answer of a potential."""
+
+    @property
+    def finite(self) -> bool:
+        """Whether energy, forces and stress are finite numbers."""
+
+    @property
+    def energy(self) -> float:
+        """Potential energy, eV."""
+
+    @property
+    def committee_deviation(self) -> tuple[float, int]:
+        """As `HeldForces.committee_deviation`."""
+
+
 class Guards:
     """Looks at a run after each step and says what is wrong, if anything is.
 
@@ -115,7 +130,7 @@ class Guards:
         self._where = where
         self._warned = False
 
-    def complaint(self, atoms: Atoms, held: HeldForces, step: int, temperature_K: float, target_K: float) -> str | None:
+    def complaint(self, atoms: Atoms, held: Answer, step: int, temperature_K: float, target_K: float) -> str | None:
         """Return what is wrong after this step: got, expected, what to do; None if nothing is."""
         if not (held.finite and np.isfinite(temperature_K)):
             got = f"energy {held.energy:g} eV, temperature {temperature_K:g} K"
@@ -147,7 +162,7 @@ class Guards:
     def hot_steps(self, value: int) -> None:
         self._hot_steps = value
 
-    def _disagreement(self, atoms: Atoms, held: HeldForces) -> str | None:
+    def _disagreement(self, atoms: Atoms, held: Answer) -> str | None:
         warn, stop = self.limits.committee_warn_eV_A, self.limits.committee_stop_eV_A
         if warn is None and stop is None:
             return None

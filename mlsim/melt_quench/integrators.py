@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from mlsim.melt_quench.schedule import Segment
 from mlsim.units import ASE_TIME_PER_FS, ASE_TIME_PER_PS, BOLTZMANN_EV_PER_K, EV_PER_A3_PER_GPA
 
-__all__ = ["Integrator", "bring_to_rest", "integrator_of"]
+__all__ = ["Integrator", "bring_to_rest", "draw_momenta", "integrator_of"]
 
 Floats = NDArray[np.float64]
 
@@ -68,6 +68,13 @@ def bring_to_rest(atoms: Atoms) -> None:
     """Take the motion of the centre of mass out of the momenta, in place."""
     momenta, masses = atoms.get_momenta(), atoms.get_masses()[:, None]
     atoms.set_momenta(momenta - masses * momenta.sum(axis=0) / masses.sum())
+
+
+def draw_momenta(atoms: Atoms, temperature_K: float, generator: np.random.Generator) -> None:
+    """Draw momenta from the Maxwell-Boltzmann distribution, in place; the centre of mass rests."""
+    spread = np.sqrt(atoms.get_masses() * BOLTZMANN_EV_PER_K * temperature_K)[:, None]
+    atoms.set_momenta(spread * generator.standard_normal((len(atoms), 3)))
+    bring_to_rest(atoms)
 
 
 class _Langevin:

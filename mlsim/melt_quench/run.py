@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ from ase import Atoms
 from ase.optimize import FIRE
 from numpy.typing import NDArray
 
-from mlsim.errors import DataError, Interrupted, NotConverged, SettingsError
+from mlsim.errors import DataError, Interrupted, NotConverged
 from mlsim.melt_quench.checkpoint import (
     FILE_NAME,
     Checkpoint,
@@ -26,9 +25,10 @@ from mlsim.melt_quench.forces import HeldForces
 from mlsim.melt_quench.frames import Frame, FrameRecorder
 from mlsim.melt_quench.glass import Glass, ThermoLog
 from mlsim.melt_quench.guards import Guards, Limits, warn_of_thin_cell
-from mlsim.melt_quench.integrators import Integrator, bring_to_rest, integrator_of
+from mlsim.melt_quench.integrators import Integrator, bring_to_rest, draw_momenta, integrator_of
 from mlsim.melt_quench.memory import ElementMemory, melt_memory
 from mlsim.melt_quench.schedule import Schedule
+from mlsim.melt_quench.start import check_start, frame_is_due, frame_stride, start_sha256
 from mlsim.progress import Progress, SilentProgress, StopRequest
 from mlsim.units import BOLTZMANN_EV_PER_K, GPA_PER_EV_A3
 
@@ -148,7 +148,7 @@ class _Run:
         recorder: FrameRecorder | None,
         frame_interval_ps: float | None,
     ) -> None:
-        _check_start(atoms, seed)
+        check_start(atoms, seed)
         self.schedule = schedule
         self.directory = directory
         self.step = 0
@@ -157,13 +157,13 @@ class _Run:
         self._seed = seed
         self._potential_sha256 = potential_sha256
         self._recorder = recorder
-        self._frame_stride = _stride(frame_interval_ps, schedule.timestep_fs, recorder)
+        self._frame_stride = frame_stride(frame_interval_ps, schedule.timestep_fs, recorder)
         self._log_stride = max(1, round(schedule.log_interval_ps * 1e3 / schedule.timestep_fs))
         self._settings = {
             "schedule": schedule.model_dump(mode="json"),
             "seed": seed,
             "potential_sha256": potential_sha256,
-            "start_sha256": _start_sha256(atoms),
+            "start_sha256": start_sha256(atoms),
             "frame_interval_ps": frame_interval_ps,
         }
         self._ends = np.cumsum(schedule.segment_steps)
@@ -204,9 +204,7 @@ class _Run:
             FIRE(self.atoms, logfile=None).run(fmax=_RELAXED_EV_A, steps=self.schedule.relax_steps)
             self.held.start_afresh()
         temperature = self.schedule.segments[0].start_K
-        spread = np.sqrt(self.atoms.get_masses() * BOLTZMANN_EV_PER_K * temperature)[:, None]
-        self.atoms.set_momenta(spread * self._generator.standard_normal((len(self.atoms), 3)))
-        bring_to_rest(self.atoms)
+        draw_momenta(self.atoms, temperature, self._generator)
         self.atoms.get_potential_energy()
         self._observe(temperature)
 
@@ -292,7 +290,7 @@ class _Run:
                 f"{self.directory}: {segment.title}, step {self.step}: {complaint}; the last checkpoint stays"
             )
         log_due = self.step % self._log_stride == 0
-        frame_due = self._frame_due()
+        frame_due = bool(self._frame_stride) and frame_is_due(self.schedule, self.step, self._frame_stride)
         if not (log_due or frame_due):
             return
         deviation, _ = self.held.committee_deviation
@@ -308,19 +306,6 @@ class _Run:
             energy = self.held.energy
             self._recorder.append(Frame(self.step, time_ps, positions, cell, temperature, energy, pressure, deviation))
 
-    def _frame_due(self) -> bool:
-        if not self._frame_stride:
-            return False
-        recorded = [s.record for s in self.schedule.segments]
-        index = self._segment_before()
-        if not recorded[index]:  # the moment at which a recorded segment begins belongs to it
-            at_end = self.step == self._ends[index]
-            return bool(at_end and index + 1 < len(recorded) and recorded[index + 1])
-        while index > 0 and recorded[index - 1]:
-            index -= 1
-        begin = int(self._ends[index - 1]) if index else 0
-        return (self.step - begin) % self._frame_stride == 0
-
     def _segment_before(self) -> int:
         """Index of the segment that led to the current step (the first one at step 0)."""
         return int(np.searchsorted(self._ends, self.step, side="left"))
@@ -329,43 +314,3 @@ class _Run:
         ends = [s.end_K for s in self.schedule.segments]
         hottest = max(i for i, end in enumerate(ends) if end == max(ends))
         return int(self._ends[hottest])
-
-
-def _check_start(atoms: Atoms, seed: int) -> None:
-    if not len(atoms):
-        raise SettingsError("run: the start has no atoms")
-    if not bool(np.all(atoms.pbc)):
-        raise SettingsError(f"run: the start is periodic along {list(map(bool, atoms.pbc))}, expected all three")
-    if len(atoms.constraints):
-        raise SettingsError("run: the start has constraints, which a melt cannot keep; remove them")
-    if not (np.isfinite(atoms.positions).all() and np.isfinite(np.asarray(atoms.cell)).all()):
-        raise DataError("run: positions or cell of the start are not finite")
-    if abs(atoms.cell.volume) < 1e-6:
-        raise DataError("run: the cell of the start has no volume")
-    if seed < 0:
-        raise SettingsError(f"run: seed is {seed}, expected 0 or more")
-
-
-def _stride(interval_ps: float | None, timestep_fs: float, recorder: FrameRecorder | None) -> int:
-    """Steps between two frames; 0 without frames."""
-    if (interval_ps is None) != (recorder is None):
-        raise SettingsError("run: recorder and frame_interval_ps belong together; give both or none")
-    if interval_ps is None:
-        return 0
-    steps = interval_ps * 1e3 / timestep_fs
-    whole = round(steps)
-    if whole < 1 or abs(steps - whole) > 1e-6 * whole:
-        step_ps = timestep_fs * 1e-3
-        nearest = max(1, whole) * step_ps
-        raise SettingsError(
-            f"run: frame_interval_ps is {interval_ps:g}, expected a multiple of the time step {step_ps:g} ps; "
-            f"use {nearest:g}"
-        )
-    return whole
-
-
-def _start_sha256(atoms: Atoms) -> str:
-    digest = hashlib.sha256()
-    for array in (atoms.numbers.astype(np.int64), atoms.positions, np.asarray(atoms.cell), atoms.get_masses()):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()

@@ -26,6 +26,7 @@ GROUPS: Final = (
 
 _LABELS: Final[dict[str, Label]] = {
     "density_g_cm3": ("Mass density", "Structure"),
+    "potential_energy_eV_per_atom": ("Potential energy per atom", "Structure"),
     "zr_o_distance_A": ("Zr–O distance", "Structure"),
     "zr_o_coordination": ("O neighbours of Zr", "Structure"),
     "zr_cl_distance_A": ("Zr–Cl distance", "Structure"),
