@@ -1,6 +1,7 @@
 """Transport: do the errors hold, beside kinisi and a plain fit; how long it takes; does the displacement agree.
 
-    python benchmarks/transport.py calibration [--seeds 40] [--peers PYTHON] [--only PART]
+    python benchmarks/transport.py calibration [--seeds 60] [--done FILE] [--peers PYTHON] [--only PART]
+    python benchmarks/transport.py charge
     python benchmarks/transport.py speed [--peers PYTHON] [--growth]
     python benchmarks/transport.py agreement --peers PYTHON
 
@@ -28,13 +29,15 @@ from pathlib import Path
 import numpy as np
 
 from mlsim.trajectory import Trajectory
-from mlsim.transport import arrhenius, diffusivities, haven_ratio, mean_squared_displacement
+from mlsim.transport import FitWindow, arrhenius, diffusivities, haven_ratio, mean_squared_displacement
+from mlsim.transport.diffusion import slope_estimate
 
 BOLTZMANN = 8.617333262e-5
 ENERGY_EV, PREFACTOR = 0.30, 0.05 * math.exp(0.30 / (BOLTZMANN * 600.0))  # Å²/ps: 0.05 at 600 K
 KELVINS = (500.0, 550.0, 600.0, 650.0)
 HAVEN, HOP_A, CAGE_A, FRAMEWORK_A, N_FRAMES = 2 / 3, 2.5, 0.3, 0.15, 2000
 QUANTITIES = ("tracer D", "charge D", "Haven ratio", "Ea", "ln sigma(298 K)")
+PARTS = {"100x1": (100, 1, 0.0), "500x1": (500, 1, 0.0), "100x4": (100, 4, 0.15)}  # ions, glasses, their spread
 HERE = Path(__file__).parent
 
 
@@ -154,32 +157,61 @@ def table(title: str, collected: list[dict[str, list[tuple[float, float]]]]) -> 
         )
 
 
-def calibration(seeds: int, peers: str | None, only: str | None) -> None:
-    """Print the calibration table, or one part of it."""
-    print(f"{seeds} seeds, {N_FRAMES} ps, 4 temperatures; deviations relative to the truth (ln sigma: absolute)")
-    for n_ions, n_glasses, differ in ((100, 1, 0.0), (500, 1, 0.0), (100, 4, 0.15)):
-        if only not in (None, f"{n_ions}x{n_glasses}"):
+def calibration(seeds: range, peers: str | None, only: str | None, done: Path | None) -> None:
+    """Print the calibration table, or one part of it; `done` keeps finished seeds of an interrupted run."""
+    print(f"seeds {seeds.start} to {seeds.stop - 1}, {N_FRAMES} ps, 4 temperatures; deviations relative to the truth")
+    for part, (n_ions, n_glasses, differ) in PARTS.items():
+        if only not in (None, part):
             continue
-        own, fitted = [], []
-        for seed in range(seeds):
-            rng = np.random.default_rng([n_ions, n_glasses, seed])
-            factors = np.exp(rng.normal(0, differ, n_glasses) - differ**2 / 2)
-            runs = {t: [walk(rng, n_ions, t, f) for f in factors] for t in KELVINS}
-            own.append(ours(runs))
-            if n_glasses == 1:
-                fitted.append(plain(runs))
+        found = [of_seed(part, seed, done) for seed in seeds]
         say = f"{n_glasses} glasses that differ by {differ:.0%}" if n_glasses > 1 else "1 run a temperature"
-        table(f"mlsim, {n_ions} ions, {say}", own)
-        if fitted:
-            table(f"plain polyfit, {n_ions} ions, {say}", fitted)
+        table(f"mlsim, {n_ions} ions, {say}", [each["ours"] for each in found])
+        if n_glasses == 1:
+            table(f"plain polyfit, {n_ions} ions, {say}", [each["plain"] for each in found])
     if peers and only in (None, "peers"):
         table("kinisi, 100 ions, 500 ps at 600 K", by_kinisi(peers, seeds))
         table("mlsim on the same walks", [ours_at_one(w) for w in short_walks(seeds)])
 
 
-def short_walks(seeds: int) -> list[Trajectory]:
+def of_seed(part: str, seed: int, done: Path | None) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """Return deviations and claimed errors of one seed, from the file of what is done if it is there."""
+    if done is not None and done.exists():
+        for line in done.read_text().splitlines():
+            kept = json.loads(line)
+            if (kept["part"], kept["seed"]) == (part, seed):
+                return kept["found"]
+    n_ions, n_glasses, differ = PARTS[part]
+    rng = np.random.default_rng([n_ions, n_glasses, seed])
+    factors = np.exp(rng.normal(0, differ, n_glasses) - differ**2 / 2)
+    runs = {t: [walk(rng, n_ions, t, f) for f in factors] for t in KELVINS}
+    found = {"ours": ours(runs)} | ({"plain": plain(runs)} if n_glasses == 1 else {})
+    if done is not None:
+        with done.open("a") as kept_here:
+            kept_here.write(json.dumps({"part": part, "seed": seed, "found": found}) + "\n")
+    return found
+
+
+def charge_alone(n: int = 3000) -> None:
+    """Print the bias of charge D, of n paths that are drawn as such: a Gaussian walk that rattles."""
+    for kelvin in (500.0, 600.0):
+        truth = diffusivity_at(kelvin) / HAVEN
+        start = (0.5 * HOP_A**2 - 6 * CAGE_A**2) / (6 * diffusivity_at(kelvin))
+        window = FitWindow(start, 16 * start, 1.0, 0.5 * HOP_A**2)  # what the tracer gives, extended for the charge
+        found = []
+        for seed in range(n):
+            rng = np.random.default_rng([9, seed])
+            path = np.cumsum(rng.normal(0, math.sqrt(2 * truth), (N_FRAMES, 1, 3)), axis=0)
+            path += rng.normal(0, math.hypot(CAGE_A, FRAMEWORK_A), path.shape)
+            curve = mean_squared_displacement(Trajectory(path, np.eye(3), ("Li",), 1.0), "Li")
+            each = slope_estimate([curve], curve, window, "", temperature_K=kelvin, hop_length_A=HOP_A)
+            found.append(each.diffusivity.value * 1e4 / truth - 1)
+        away = 100 * np.array(found)
+        print(f"{kelvin:g} K: bias of charge D {away.mean():.2f} ± {away.std() / math.sqrt(n):.2f} %, {n} paths")
+
+
+def short_walks(seeds: range) -> list[Trajectory]:
     """Return the walks that kinisi gets too."""
-    return [walk(np.random.default_rng([7, seed]), 100, 600.0, n_frames=500) for seed in range(seeds)]
+    return [walk(np.random.default_rng([7, seed]), 100, 600.0, n_frames=500) for seed in seeds]
 
 
 def ours_at_one(trajectory: Trajectory) -> dict[str, list[tuple[float, float]]]:
@@ -192,7 +224,7 @@ def ours_at_one(trajectory: Trajectory) -> dict[str, list[tuple[float, float]]]:
     }
 
 
-def by_kinisi(peers: str, seeds: int) -> list[dict[str, list[tuple[float, float]]]]:
+def by_kinisi(peers: str, seeds: range) -> list[dict[str, list[tuple[float, float]]]]:
     """Return tracer and charge D that kinisi finds."""
     walks = np.stack([relative_to_framework(w) for w in short_walks(seeds)])
     truth = diffusivity_at(600.0) * 1e-4  # kinisi's unit, too, is cm²/s; the peers' script returns Å²/ps
@@ -291,10 +323,12 @@ def agreement(peers: str) -> None:
 def main() -> None:
     """Run what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["calibration", "speed", "agreement", "one", "file"])
-    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("what", choices=["calibration", "charge", "speed", "agreement", "one", "file"])
+    parser.add_argument("--seeds", type=int, default=60)
+    parser.add_argument("--first-seed", type=int, default=100, help="0 to 19 are those that estimators were tuned on")
+    parser.add_argument("--done", type=Path, metavar="FILE", help="calibration keeps finished seeds there, and resumes")
     parser.add_argument("--peers", help="interpreter that has kinisi and MDAnalysis")
-    parser.add_argument("--only", choices=["100x1", "500x1", "100x4", "peers"], help="one part of the calibration")
+    parser.add_argument("--only", choices=[*PARTS, "peers"], help="one part of the calibration")
     parser.add_argument("--growth", action="store_true", help="5000 and 80 000 frames too")
     parser.add_argument("--frames", type=int, default=20000, help=argparse.SUPPRESS)
     parser.add_argument("--path", help=argparse.SUPPRESS)
@@ -306,7 +340,10 @@ def main() -> None:
     else:
         print(f"Python {platform.python_version()}, numpy {np.__version__}")
         if given.what == "calibration":
-            calibration(given.seeds, given.peers, given.only)
+            seeds = range(given.first_seed, given.first_seed + given.seeds)
+            calibration(seeds, given.peers, given.only, given.done)
+        elif given.what == "charge":
+            charge_alone()
         elif given.what == "speed":
             speed(given.peers, growth=given.growth)
         elif given.peers is None:

@@ -61,8 +61,9 @@ _NAMES = {
     "IonicConductivity MeanSquaredDisplacement Percolation ROOM_TEMPERATURE_K SurroundingsMobility "
     "VanHove Vibrations Vogel ageing anion_counts arrhenius attempt_frequency carriers_per_A3 "
     "charge_diffusivity charge_displacement conductivity conductivity_nernst_einstein diffusivities "
-    "diffusivity equilibrated equilibration_frame harmonic_vibrations haven_ratio hop_statistics "
-    "hops_of ion_density ionic_conductivity mean_squared_displacement mobility_by_surroundings "
+    "diffusivity equilibrated equilibration_frame framework_diffusivities framework_undecided "
+    "harmonic_vibrations haven_ratio hop_statistics "
+    "hops_of ion_density ionic_conductivity liquid_reason mean_squared_displacement mobility_by_surroundings "
     "non_gaussian_parameter percolating_directions percolation tracer_and_charge van_hove vibrations",
 }
 _HOMES = {name: f"mlsim.{module}" for module, names in _NAMES.items() for name in names.split()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -318,6 +319,54 @@ def test_temperatures_above_the_glass_transition_are_left_out_unless_asked(run: 
     )
     short = (files[0], "--temperature-K", "500", "--interval-ps", "1", "--discard-ps", "900", "-o", "w.json")
     assert run("transport", *short)[2] == "error: --discard-ps 900: walk-0.extxyz is 399 ps long\n"
+
+
+def test_a_framework_that_flows_is_a_liquid_and_left_out_unless_asked(run: Run) -> None:
+    kelvins = ("500", "600", "800")
+    files = [random_walk(f"walk-{n}.extxyz", float(kelvin), n) for n, kelvin in enumerate(kelvins)]
+    generator = np.random.default_rng(9)
+    flowing = generator.random((24, 3)) * 12 + np.cumsum(generator.normal(0, 0.4, (400, 24, 3)), axis=0)
+    write_structure(Path(files[2]), [Atoms("Li16Zr8", p, cell=[12] * 3, pbc=True) for p in flowing])
+    given = (*files, "--temperature-K", *kelvins, "--interval-ps", "1", "-o")
+    code, _, errors = run("transport", *given, "t.json")
+    assert code == 0, errors
+    assert "note: 800 K left out: Zr diffuses as well (" in errors
+    assert "): a liquid on the time scale of these runs" in errors
+    rows = {row["name"]: row for row in json.loads(Path("t.json").read_text())["quantities"]}
+    assert "500 to 600 K" in rows["activation_energy_eV"]["method"]
+    assert run("transport", *given, "u.json", "--include-above-tg")[0] == 0
+    rows = {row["name"]: row for row in json.loads(Path("u.json").read_text())["quantities"]}
+    assert "500 to 800 K" in rows["activation_energy_eV"]["method"]
+
+
+def test_trajectories_that_mislead_are_one_line_and_leave_no_result(run: Run) -> None:
+    generator = np.random.default_rng(0)
+    paths = np.cumsum(generator.normal(0, 3.0, (40, 24, 3)), axis=0)
+    frames = [Atoms("Li16Zr8", p, cell=[12] * 3, pbc=True) for p in paths]
+    write_structure(Path("paths.extxyz"), frames)
+    for atoms in frames:
+        atoms.wrap()
+    write_structure(Path("far.extxyz"), frames)
+    write_structure(Path("few.extxyz"), frames[:1] * 3)
+    frames[7] = frames[7][::-1]
+    write_structure(Path("mixed.extxyz"), frames[:8])
+    given = ("--temperature-K", "600", "--interval-ps", "1", "-o", "t.json")
+    for name, expected in (
+        (
+            "far",
+            r"far\.extxyz: an atom moves by 0\.\d\d of the cell from one frame to the next, too far to be followed",
+        ),
+        ("few", r".*: 3 frames are too few, at least 4 needed"),
+        ("mixed", r"mixed\.extxyz: frame 7: atoms differ from those of the first frame in number, element or order"),
+    ):
+        code, output, errors = run("transport", f"{name}.extxyz", *given)
+        assert (code, output) == (2, "")
+        last = errors.splitlines()[-1]
+        assert re.match(f"error: {expected}", last), errors
+        assert not Path("t.json").exists()
+    code, _, errors = run("transport", "paths.extxyz", "--unwrapped", *given)
+    assert code == 0, errors
+    assert "note: one temperature only: no activation energy and no conductivity at 298 K" in errors
 
 
 def test_a_warning_is_one_line_without_the_place_in_the_source(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from mlsim.cli.transport import (
     Output,
     Temperatures,
     Trajectories,
+    Unwrapped,
     by_temperature,
     row,
     write_rows,
@@ -41,6 +42,7 @@ def mechanism(
     temperature: Temperatures = None,
     interval: Interval = None,
     discard: Discard = None,
+    unwrapped: Unwrapped = False,
     figure: Figure = None,
     force: Force = False,
 ) -> None:
@@ -55,7 +57,7 @@ def mechanism(
     if figure is not None:
         require_absent(figure, force)
     met = tuple(part.strip() for part in anions.split(",") if part.strip())
-    groups = by_temperature(trajectories, temperature or [], interval, discard)
+    groups = by_temperature(trajectories, temperature or [], interval, discard, unwrapped=unwrapped)
     rows: list[QuantityRow] = []
     drawn = []
     for kelvin, group in sorted(groups.items()):

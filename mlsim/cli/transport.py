@@ -37,6 +37,9 @@ Discard = Annotated[
         "--discard-ps", min=0, help="Cut from the start; left out: until the potential energy has settled, if known."
     ),
 ]
+Unwrapped = Annotated[
+    bool, typer.Option("--unwrapped", help="Take positions of foreign files as they stand: they were never wrapped.")
+]
 Figure = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw it too (.png, .pdf or .svg).")]
 
 ROOM_K = 298.0
@@ -53,12 +56,17 @@ def transport(
         Literal["auto", "framework", "cell", "none"], typer.Option(help="What displacements are taken against.")
     ] = "auto",
     discard: Discard = None,
+    unwrapped: Unwrapped = False,
     quench: Annotated[
         list[Path] | None,
         typer.Option("--quench", metavar="THERMO.csv", help="Logs of the quenches: find the glass transition."),
     ] = None,
     include_above_tg: Annotated[
-        bool, typer.Option("--include-above-tg", help="Fit temperatures above the glass transition too.")
+        bool,
+        typer.Option(
+            "--include-above-tg",
+            help="Fit temperatures of the liquid too: above the glass transition, or where the framework diffuses.",
+        ),
     ] = False,
     figure: Figure = None,
     force: Force = False,
@@ -68,26 +76,35 @@ def transport(
     Trajectories at one temperature count as independent glasses; give them in the same order at each temperature.
     """
     from mlsim.errors import NotConverged
-    from mlsim.transport import arrhenius, diffusivities
+    from mlsim.transport import arrhenius, diffusivities, framework_diffusivities, framework_undecided, liquid_reason
 
     require_absent(output, force)
     if figure is not None:
         require_absent(figure, force)
-    groups = by_temperature(trajectories, temperature or [], interval, discard)
+    groups = by_temperature(trajectories, temperature or [], interval, discard, unwrapped=unwrapped)
     rows, transition = _transition_rows(quench or [], groups)
     points: list[Diffusion] = []
+    flowing: dict[float, str] = {}
     for kelvin, group in sorted(groups.items()):
         pair = diffusivities(group, element, drift=drift, temperature_K=kelvin)
         points.append(pair[0])
         rows += _rows_at(pair, group, element, charge)
-        for note in (*pair[0].notes, *_framework_notes(group, element, kelvin)):
+        for note in pair[0].notes:
             _say(f"{kelvin:g} K: {note}")
+        framework = framework_diffusivities(group, element, temperature_K=kelvin)
+        reason = liquid_reason(framework)
+        if reason is not None:
+            flowing[kelvin] = reason
+            _say(f"{kelvin:g} K: {reason}")
+        elif framework_undecided(framework, pair[0]):
+            _say(f"{kelvin:g} K: too short to tell whether the framework diffuses as well, at over 5 % of {element}")
     fit = None
     if len(groups) == 1:
         _say("one temperature only: no activation energy and no conductivity at 298 K; give two or more, better four")
     else:
         try:
-            fit = arrhenius(points, glass_transition_K=None if include_above_tg else transition)
+            limit, refused = (None, {}) if include_above_tg else (transition, flowing)
+            fit = arrhenius(points, glass_transition_K=limit, left_out=refused)
             rows += _arrhenius_rows(fit, [t for group in groups.values() for t in group], element, charge)
         except NotConverged as error:
             _say(str(error))
@@ -152,19 +169,6 @@ def _all_ions_row(tracer: Diffusion, group: Sequence[Trajectory]) -> list[Quanti
     return [row("conductivity_all_ions_mS_cm", found.total, text, tracer.temperature_K)]
 
 
-def _framework_notes(group: Sequence[Trajectory], element: str, kelvin: float) -> list[str]:
-    """Say which other elements diffuse: then it is a liquid."""
-    from mlsim.transport import diffusivity
-
-    others = sorted(set(group[0].elements) - {element})
-    found = [diffusivity(group, other, drift="cell", temperature_K=kelvin) for other in others]
-    return [
-        f"{d.label} diffuses as well ({d.diffusivity.value:.1e} cm2/s): a liquid on the time scale of these runs"
-        for d in found
-        if d.diffusive
-    ]
-
-
 def _transition_rows(files: Sequence[Path], groups: Groups) -> tuple[list[QuantityRow], float | None]:
     """Return the glass transition by energy and by volume, and the one that temperatures are compared with."""
     from mlsim.errors import NotConverged
@@ -224,7 +228,12 @@ def _arrhenius_rows(
 
 
 def by_temperature(
-    files: Sequence[Path], temperatures_K: Sequence[float], interval_ps: float | None, discard_ps: float | None
+    files: Sequence[Path],
+    temperatures_K: Sequence[float],
+    interval_ps: float | None,
+    discard_ps: float | None,
+    *,
+    unwrapped: bool = False,
 ) -> dict[float, list[Trajectory]]:
     """Read trajectories, cut what is not in equilibrium, and group them by temperature."""
     from mlsim.errors import SettingsError
@@ -239,7 +248,8 @@ def by_temperature(
     given = list(temperatures_K) * len(files) if len(temperatures_K) == 1 else list(temperatures_K)
     groups: dict[float, list[Trajectory]] = {}
     for number, file in enumerate(files):
-        found = read_trajectory(file, interval_ps=interval_ps, temperature_K=given[number] if given else None)
+        kelvin, wrapped = given[number] if given else None, False if unwrapped else None
+        found = read_trajectory(file, interval_ps=interval_ps, temperature_K=kelvin, wrapped=wrapped)
         if found.temperature_K is None:
             raise SettingsError(f"{file}: does not say its temperature; give it with --temperature-K")
         if discard_ps is None:

@@ -221,7 +221,8 @@ class _Follower:
         if longest > _LONGEST_STEP:
             raise DataError(
                 f"{self._file}: an atom moves by {longest:.2f} of the cell from one frame to the next, too far to be "
-                "followed through the boundary; store frames more often, or say wrapped=False if they are unwrapped"
+                "followed through the boundary; store frames more often, or say if they are unwrapped (wrapped=False, "
+                "--unwrapped)"
             )
         new = path if self._last is None else path[1:]
         self._last = (path[-1:], cells[-1:])

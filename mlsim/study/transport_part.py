@@ -23,14 +23,15 @@ from mlsim.transport import (
     arrhenius,
     carriers_per_A3,
     diffusivities,
-    diffusivity,
+    framework_diffusivities,
+    framework_undecided,
     haven_ratio,
+    liquid_reason,
 )
 
 __all__ = ["transport_part"]
 
 _ROOM_K: Final = 298.0
-_SMALL: Final = 0.05
 _ONE_SIGMA: Final = 0.6826894921370859
 
 
@@ -53,7 +54,7 @@ def transport_part(
     temperatures = sorted(trajectories)
     pairs = {t: diffusivities(trajectories[t], ion, temperature_K=t) for t in temperatures}
     mobile = {t: tracer for t, (tracer, _) in pairs.items()}
-    others = {t: _framework(trajectories[t], ion, t) for t in temperatures}
+    others = {t: framework_diffusivities(trajectories[t], ion, temperature_K=t) for t in temperatures}
     framework = {t: _fastest(found) for t, found in others.items()}
     carriers = float(np.mean([carriers_per_A3(trajectories[t], ion) for t in temperatures]))
     charge = Composition.parse(settings.composition).formal_charges()[ion]
@@ -62,10 +63,13 @@ def transport_part(
     rows += [_diffusivity_row(mobile[t], ion) for t in temperatures]
     notes += _notes(mobile, framework, ion) + _undecided(mobile, others, ion)
     notes += [f"{t:g} K: {note}" for t in temperatures for note in mobile[t].notes]
+    left_out, said = _left_out(mobile, others, settings)
+    notes += said
     fit: ArrheniusFit | None = None
     missing: dict[Section, str] = {}
     try:
-        fit = arrhenius([mobile[t] for t in temperatures], glass_transition_K=limit, seed=settings.seed)
+        points = [mobile[t] for t in temperatures]
+        fit = arrhenius(points, glass_transition_K=limit, left_out=left_out, seed=settings.seed)
     except NotConverged as error:
         missing["arrhenius"] = str(error).partition(" (")[0]  # the reasons at each temperature are notes of their own
         notes.append(f"no activation energy and no conductivity at 298 K: {missing['arrhenius']}")
@@ -102,10 +106,17 @@ def _transition(quenches: Sequence[ThermoLog], n_atoms: int) -> tuple[list[Quant
     return [QuantityRow("glass_transition_K", found.temperature, "kink of the energy of the quench")], []
 
 
-def _framework(trajectories: Sequence[Trajectory], ion: str, temperature_K: float) -> list[Diffusion]:
-    """Return the diffusivities of all elements besides the mobile ion."""
-    others = sorted(set(trajectories[0].elements) - {ion})
-    return [diffusivity(trajectories, element, drift="cell", temperature_K=temperature_K) for element in others]
+def _left_out(
+    mobile: Mapping[float, Diffusion], others: Mapping[float, Sequence[Diffusion]], settings: StudySettings
+) -> tuple[dict[float, str], list[str]]:
+    """Return the temperatures at which the framework flows, unless too few are left for a line, and a note then."""
+    flowing = {t: reason for t, found in others.items() if (reason := liquid_reason(found)) is not None}
+    left = [t for t, d in mobile.items() if d.diffusive and t not in flowing]
+    if not flowing or _takes_all(settings):
+        return {}, []
+    if len(left) < 2:
+        return {}, ["the Arrhenius line takes temperatures of the liquid too: without them fewer than two are left"]
+    return flowing, []
 
 
 def _fastest(found: Sequence[Diffusion]) -> Diffusion | None:
@@ -171,17 +182,12 @@ def _notes(mobile: Mapping[float, Diffusion], framework: Mapping[float, Diffusio
 
 def _undecided(mobile: Mapping[float, Diffusion], others: Mapping[float, Sequence[Diffusion]], ion: str) -> list[str]:
     """Say at which temperatures the runs are too short to tell a glass from a liquid."""
-    open_at = [
-        f"{t:g}"
-        for t, found in others.items()
-        if not any(d.diffusive for d in found)
-        and any((d.upper_bound_cm2_s or math.inf) > _SMALL * mobile[t].diffusivity.value for d in found)
-    ]
+    open_at = [f"{t:g}" for t, found in others.items() if framework_undecided(found, mobile[t])]
     if not open_at:
         return []
     return [
         f"{', '.join(open_at)} K: too short to tell whether the framework diffuses as well (its diffusivity may exceed "
-        f"{_SMALL:.0%} of that of {ion}), so these may be liquid too"
+        f"5% of that of {ion}), so these may be liquid too"
     ]
 
 

@@ -19,6 +19,7 @@ from mlsim.transport.displacement import (
 )
 from mlsim.transport.equilibration import ageing, equilibrated, equilibration_frame
 from mlsim.transport.fit_window import FitWindow
+from mlsim.transport.framework import framework_diffusivities, framework_undecided, liquid_reason
 from mlsim.transport.hops import Hops, HopStatistics, hop_statistics, hops_of
 from mlsim.transport.onsager import IonicConductivity, ionic_conductivity
 from mlsim.transport.phonons import harmonic_vibrations
@@ -57,12 +58,15 @@ __all__ = [
     "diffusivity",
     "equilibrated",
     "equilibration_frame",
+    "framework_diffusivities",
+    "framework_undecided",
     "harmonic_vibrations",
     "haven_ratio",
     "hop_statistics",
     "hops_of",
     "ion_density",
     "ionic_conductivity",
+    "liquid_reason",
     "mean_squared_displacement",
     "mobility_by_surroundings",
     "non_gaussian_parameter",

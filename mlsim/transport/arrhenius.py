@@ -15,7 +15,7 @@ extrapolated conductivity is uncertain by a factor, not by plus or minus.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -130,7 +130,11 @@ class ArrheniusFit:
 
 
 def arrhenius(
-    points: Sequence[Diffusion | tuple[float, Estimate]], *, glass_transition_K: float | None = None, seed: int = 0
+    points: Sequence[Diffusion | tuple[float, Estimate]],
+    *,
+    glass_transition_K: float | None = None,
+    left_out: Mapping[float, str] | None = None,
+    seed: int = 0,
 ) -> ArrheniusFit:
     r"""Return the weighted Arrhenius fit of diffusivities at several temperatures.
 
@@ -144,6 +148,9 @@ def arrhenius(
     glass_transition_K
         Temperatures above it are left out, and the fit says so: a line through the liquid does not hold for the glass.
         None takes all.
+    left_out
+        Temperatures (K) that are left out for another reason, and the reason, which the fit repeats: such as what
+        `mlsim.transport.liquid_reason` says.
     seed
         Seed of the Monte Carlo draws.
 
@@ -167,7 +174,7 @@ def arrhenius(
     >>> round(arrhenius(points).activation_energy.value, 6)
     0.3
     """
-    used, flags = _usable(points, glass_transition_K)
+    used, flags = _usable(points, glass_transition_K, left_out or {})
     temperature = np.array([t for t, _ in used])
     value = np.array([d.value for _, d in used])
     if (value <= 0).any() or not np.isfinite(value).all() or (temperature <= 0).any():
@@ -213,15 +220,21 @@ def _enlarged(residual: Floats, sigma: Floats | None) -> tuple[Floats, float]:
 
 
 def _usable(
-    points: Sequence[Diffusion | tuple[float, Estimate]], glass_transition_K: float | None
+    points: Sequence[Diffusion | tuple[float, Estimate]],
+    glass_transition_K: float | None,
+    left_out: Mapping[float, str],
 ) -> tuple[list[tuple[float, Estimate]], list[str]]:
     """Return the points that are numbers in the glass, by temperature, and a sentence for each that is not."""
     used: list[tuple[float, Estimate]] = []
+    refused = {round(t, 6): reason for t, reason in left_out.items()}
     flags: list[str] = []
     for point in points:
         kelvin = point.temperature_K if isinstance(point, Diffusion) else float(point[0])
         if glass_transition_K is not None and kelvin > glass_transition_K:
             flags.append(f"{kelvin:g} K left out: above the glass transition at {glass_transition_K:.0f} K")
+            continue
+        if round(kelvin, 6) in refused:
+            flags.append(f"{kelvin:g} K left out: {refused[round(kelvin, 6)]}")
             continue
         if isinstance(point, Diffusion):
             if not point.diffusive:

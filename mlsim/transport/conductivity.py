@@ -17,8 +17,9 @@ import numpy as np
 from mlsim.curve import Estimate
 from mlsim.errors import DataError
 from mlsim.trajectory import Trajectory
-from mlsim.transport.diffusion import HOP_LENGTH_A, Diffusion, diffusivities, error_over_glasses
+from mlsim.transport.diffusion import HOP_LENGTH_A, Diffusion, diffusivities
 from mlsim.transport.displacement import Drift
+from mlsim.transport.over_glasses import error_over_glasses
 from mlsim.units import BOLTZMANN_EV_PER_K, CM2_S_PER_A2_PS, MS_CM_PER_S_M, S_M_PER_E2_EV_A_PS
 
 __all__ = [
@@ -124,7 +125,7 @@ def haven_ratio(tracer: Diffusion, charge: Diffusion) -> Estimate | None:
     own, collective = np.array(tracer.per_glass_cm2_s), np.array(charge.per_glass_cm2_s)
     own_error, collective_error = np.array(tracer.per_glass_error_cm2_s), np.array(charge.per_glass_error_cm2_s)
     if len(own) > 1:
-        rest = error_over_glasses(own - ratio * collective, np.hypot(own_error, ratio * collective_error))
+        rest = error_over_glasses(own - ratio * collective, np.hypot(own_error, ratio * collective_error), d.value)
         relative = rest / d.value
     else:
         relative = math.hypot(d.standard_error or 0.0, ratio * (d_sigma.standard_error or 0.0)) / d.value

@@ -6,10 +6,9 @@ mean over all glasses. Its error never comes from the scatter of correlated fram
 - within a glass it is the spread of the slopes of single ions; where there are few ions (or one path of the charge)
   it is the error that a random walk with hops of the given length would have; where there is one glass only, its
   blocks of time are compared as glasses are below,
-- over glasses it is the spread from glass to glass where that is larger than chance would make it in one case of
-  ten, and what the errors within the glasses explain otherwise (with two or three glasses their spread alone is far
-  too uncertain to be an error), in both cases over the square root of their number,
-- where the slope still changes from the window to later lags by more than twice its error, that change is added.
+- over glasses what they differ by is weighed against what the errors within them explain: `over_glasses`,
+- where the slope still falls from the window to later lags, by more than chance makes it in one case of a hundred,
+  that change is added.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri
 
 from mlsim.curve import Estimate
 from mlsim.errors import DataError
@@ -41,6 +39,7 @@ from mlsim.transport.fit_window import (
     relative_variance,
     slope_change,
 )
+from mlsim.transport.over_glasses import error_over_glasses, variance_between
 from mlsim.units import CM2_S_PER_A2_PS
 
 __all__ = [
@@ -50,7 +49,6 @@ __all__ = [
     "common_lags",
     "diffusivities",
     "diffusivity",
-    "error_over_glasses",
     "slope_estimate",
     "temperature_of",
 ]
@@ -65,10 +63,9 @@ FEW_HOPS = 100
 """Fewer hops than this in all glasses are said to be rare."""
 
 _ENOUGH_IONS = 8
-_BY_CHANCE = 0.1
 _ONE_SIDED_95 = 1.645
 _RULE_OF_THREE = 3.0
-_SURE = 2.0
+_IMPROBABLE = -2.33  # standard errors: 1 % one-sided
 _LAGS_OF_BLOCKS = 12
 _LONGER_FOR_CHARGE = 4.0  # a single path: its window may hold longer lags, whose noise the line weighs
 _MOST_BLOCKS, _FEWEST_BLOCKS = 10, 4
@@ -219,8 +216,7 @@ def slope_estimate(
     errors = np.array([error for _, error in fits]) * CM2_S_PER_A2_PS
     error = error_over_glasses(values, errors)
     if blocks:
-        slopes = [_slope(block, window, rattle, hop_length_A, usual)[0] * CM2_S_PER_A2_PS for block in blocks]
-        error = error_over_glasses(np.array(slopes), np.full(len(blocks), error * math.sqrt(len(blocks))))
+        error = math.hypot(error, _error_over_blocks(curves[0], blocks, window, rattle, hop_length_A, error, usual))
     value = float(values.mean())
     bend, notes = _bend(pooled, window)
     estimate = Estimate(value, math.hypot(error, bend * value), len(values), "cm2/s")
@@ -297,15 +293,48 @@ def _slope(
     if n >= _ENOUGH_IONS:
         return value, spread
     expected = max(abs(value), usual)
-    hops = 6.0 * expected * curve.n_ions * curve.n_frames * curve.interval_ps / hop_length_A**2
-    relative = relative_variance(weights, lags, curve.n_frames, rattle) / n + 1.0 / max(hops, 1.0)
-    return value, max(spread, expected * math.sqrt(relative))
+    return value, max(spread, expected * math.sqrt(_variance_of_walk(curve, window, rattle, hop_length_A, expected)))
+
+
+def _variance_of_walk(
+    curve: MeanSquaredDisplacement, window: FitWindow, rattle: float, hop_length_A: float, diffusivity_A2_ps: float
+) -> float:
+    """Variance of D over its square, for walkers that hop at random."""
+    lags = curve.lag_frames[window.holds(curve.lag_ps)]
+    weights = line_weights(lags, curve.n_frames, rattle)
+    hops = 6.0 * diffusivity_A2_ps * curve.n_ions * curve.n_frames * curve.interval_ps / hop_length_A**2
+    return relative_variance(weights, lags, curve.n_frames, rattle) / len(curve.per_walker_A2) + 1.0 / max(hops, 1.0)
+
+
+def _error_over_blocks(
+    curve: MeanSquaredDisplacement,
+    blocks: Sequence[MeanSquaredDisplacement],
+    window: FitWindow,
+    rattle: float,
+    hop_length_A: float,
+    error: float,
+    usual: float,
+) -> float:
+    """Error that a mobility which changes from block to block adds to the error of a steady walk, cm²/s.
+
+    Blocks lose the displacements that cross their ends, so their slopes scatter more than root n blocks times the
+    error of the whole; by how much the model walk says.
+    """
+    slopes = np.array([_slope(block, window, rattle, hop_length_A, usual)[0] for block in blocks]) * CM2_S_PER_A2_PS
+    expected = max(abs(float(slopes.mean())) / CM2_S_PER_A2_PS, usual)
+    in_block, in_whole = (_variance_of_walk(c, window, rattle, hop_length_A, expected) for c in (blocks[0], curve))
+    within = np.full(len(blocks), error * math.sqrt(in_block / in_whole))
+    return math.sqrt(variance_between(slopes, within) / len(blocks))
 
 
 def _bend(pooled: MeanSquaredDisplacement, window: FitWindow) -> tuple[float, tuple[str, ...]]:
-    """Return the relative error that a slope which still changes adds, and a sentence about it."""
+    """Return the relative error that a slope which still falls adds, and a sentence about it.
+
+    Only falling counts: the mean squared displacement of hops in equilibrium is concave, since what follows a hop can
+    undo it but not foresee it.
+    """
     found = slope_change(pooled, window)
-    if found is None or abs(found[0]) < _SURE * found[1]:
+    if found is None or found[0] > _IMPROBABLE * found[1]:
         return 0.0, ()
     change, error, later = found
     where = f"{later.start_ps:.3g} to {later.stop_ps:.3g} ps"
@@ -328,17 +357,6 @@ def _block_curves(
     edges = np.linspace(0, trajectory.n_frames, n_blocks + 1).astype(int)
     pieces = [trajectory.between(int(a), int(b)) for a, b in pairwise(edges)]
     return [tracer_and_charge(piece, element, drift=drift, lags=lags) for piece in pieces]
-
-
-def error_over_glasses(values: Floats, errors: Floats) -> float:
-    """Return the standard error of the mean over glasses from values and errors within glasses, shapes (glass,)."""
-    n = len(values)
-    within = float(np.mean(errors**2))
-    if n == 1:
-        return math.sqrt(within)
-    between = float(values.var(ddof=1))
-    by_chance = within * float(chdtri(n - 1, _BY_CHANCE)) / (n - 1)
-    return math.sqrt((between if between > by_chance else within) / n)
 
 
 def _upper_bound(

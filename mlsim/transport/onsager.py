@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from mlsim.curve import Estimate
 from mlsim.errors import DataError
 from mlsim.trajectory import Trajectory
-from mlsim.transport.diffusion import error_over_glasses
 from mlsim.transport.displacement import path_products, weighted_path
 from mlsim.transport.fit_window import FitWindow, line_weights, relative_variance
+from mlsim.transport.over_glasses import error_over_glasses
 from mlsim.units import BOLTZMANN_EV_PER_K, MS_CM_PER_S_M, S_M_PER_E2_EV_A_PS
 
 __all__ = ["IonicConductivity", "ionic_conductivity"]
@@ -79,8 +79,8 @@ def ionic_conductivity(
 
     Notes
     -----
-    Each trajectory holds one path of each sum, so errors are those of a random walk within a trajectory, of the
-    spread over glasses where that is larger.
+    Each trajectory holds one path of each sum, so errors are those of a random walk within a trajectory; over glasses
+    see `mlsim.transport.over_glasses`.
     """
     if not trajectories:
         raise DataError("ionic conductivity: no trajectories given")

@@ -18,8 +18,8 @@ from mlsim.curve import Estimate, estimate_over
 from mlsim.errors import DataError
 from mlsim.geometry import neighbour_pairs
 from mlsim.trajectory import Trajectory
-from mlsim.transport.diffusion import error_over_glasses
 from mlsim.transport.hops import AVERAGED_PS, Hops
+from mlsim.transport.over_glasses import error_over_glasses
 
 __all__ = ["SurroundingsMobility", "anion_counts", "mobility_by_surroundings"]
 
@@ -117,7 +117,7 @@ def mobility_by_surroundings(
 
     Notes
     -----
-    Hops are counted, so their error within a glass is that of Poisson; over glasses the larger of that and the spread.
+    Hops are counted, so their error within a glass is that of Poisson; over glasses see `mlsim.transport.over_glasses`.
     Ions near O sit in other places than the rest: a ratio says that mobility goes with O, not that O causes it.
     """
     if near not in cutoffs_A:
@@ -137,7 +137,7 @@ def mobility_by_surroundings(
         estimate_over([g["time"] for g in glasses], "1"),
         estimate_over([g["rate_near"] for g in glasses], "1/ps"),
         estimate_over([g["rate_away"] for g in glasses], "1/ps"),
-        Estimate(ratio, ratio * error_over_glasses(ln_ratio, poisson), len(usable), "1"),
+        Estimate(ratio, ratio * error_over_glasses(ln_ratio, poisson, 1.0), len(usable), "1"),
         estimate_over([g["resting"] for g in glasses], "1"),
         estimate_over([g["hopping"] for g in glasses], "1"),
         {pair: estimate_over([g["_".join(pair)] for g in glasses], "1") for pair in changes},

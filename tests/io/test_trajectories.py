@@ -360,7 +360,7 @@ def test_frames_too_far_apart_to_unwrap_are_refused_unless_said_to_be_unwrapped(
     write(path, as_atoms(np.random.default_rng(0).uniform(0, 1, (10, 4, 3)) @ TRICLINIC))
     text = message(read_trajectory, path, interval_ps=10.0)
     assert text.startswith(f"{path}: an atom moves by 0.")
-    assert text.endswith("store frames more often, or say wrapped=False if they are unwrapped")
+    assert text.endswith("store frames more often, or say if they are unwrapped (wrapped=False, --unwrapped)")
     assert read_trajectory(path, interval_ps=10.0, wrapped=False).n_frames == 10
 
 
