@@ -147,8 +147,11 @@ def calibrate(
     part: Annotated[str, typer.Option(help="validation or test frames, or both: held-out.")] = "held-out",
     force: Force = False,
 ) -> None:
-    """Set the deviation of a committee against true errors on held-out frames, and take its thresholds from there."""
-    from mlsim.potential.committee import calibration, load_committee, write_calibration_file
+    """Set the deviation of a committee against true errors on held-out frames, and take its thresholds from there.
+
+    The file that it writes is a potential: `mlsim quench ... --potential committee.json`.
+    """
+    from mlsim.potential.committee import calibration, load_committee, write_committee_file
     from mlsim.potential.dataset import labelled_chains
     from mlsim.potential.recipe import read_recipe
     from mlsim.report.potential_charts import write_calibration
@@ -158,9 +161,9 @@ def calibrate(
     parts = {"validation": split.validation, "test": split.test, "held-out": (*split.validation, *split.test)}
     if part not in parts:
         raise SettingsError(f"part '{part}': {did_you_mean(part, parts)}")
-    committee = load_committee(model, calibration=None)
+    committee = load_committee(model)
     found, deviation, error = calibration(committee, parts[part])
-    write_calibration_file(found, out)
+    write_committee_file(out, model, found)
     thresholds = (found.warn_eV_A, found.stop_eV_A)
     write_calibration(
         deviation,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlsim.study.manifest import folder_lock, manifest_of, settings_difference
-from mlsim.study.potentials import LoadedWhenNeeded, ModelFile, PotentialSource, require_elements
+from mlsim.study.potentials import LoadedWhenNeeded, ModelFile, PotentialSource, committee_limits, require_elements
 from mlsim.study.runner import StudyOutcome, StudyProgress, run_study
 from mlsim.study.settings import StudySettings, read_study, shipped_study
 from mlsim.workers import WorkerDied
@@ -16,6 +16,7 @@ __all__ = [
     "StudyProgress",
     "StudySettings",
     "WorkerDied",
+    "committee_limits",
     "folder_lock",
     "manifest_of",
     "read_study",
