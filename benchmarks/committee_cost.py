@@ -13,7 +13,6 @@ import time
 from typing import Any
 
 import numpy as np
-from ase.calculators.calculator import all_changes
 from ase.optimize import FIRE
 
 from mlsim import Composition
@@ -39,7 +38,7 @@ def main() -> None:
         began = time.process_time()
         for positions in path:
             atoms.positions = positions
-            calculator.calculate(atoms, ["energy", "forces", "stress"], list(all_changes))
+            calculator.calculate(atoms, ["energy", "forces", "stress"], ["positions"])
         return time.process_time() - began
 
     seconds(leader), seconds(committee)  # compilation

@@ -15,11 +15,14 @@ from mlsim.shipped import DEFAULT_POTENTIAL
 if TYPE_CHECKING:
     from mlsim.melt_quench import Glass, Limits, Schedule
     from mlsim.progress import Progress, StopRequest
+    from mlsim.study import ModelFile
 
 __all__ = ["OutputFolder", "Potential", "Seed", "md", "pack", "quench", "watched", "write_run"]
 
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
-Potential = Annotated[str, typer.Option(metavar="NAME", help="Shipped potential by name, or a model file.")]
+Potential = Annotated[
+    str, typer.Option(metavar="NAME", help="Shipped potential by name, a model file, or a committee (.json).")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
 CommitteeWarn = Annotated[
     float | None, typer.Option("--committee-warn-eV-A", help="Warn once the members of a committee differ by more.")
@@ -73,8 +76,8 @@ def quench(
     plan = schedule_named(schedule)
     if rate is not None:
         plan = plan.with_rate(rate)
-    limits = _limits(committee_warn, committee_stop, rocksalt_stop)
-    _run(file, output, plan, potential, seed, frame_interval_ps=None, limits=limits)
+    asked = (committee_warn, committee_stop, rocksalt_stop)
+    _run(file, output, plan, potential, seed, frame_interval_ps=None, asked=asked)
 
 
 def md(
@@ -98,8 +101,8 @@ def md(
     from mlsim.melt_quench import hold_schedule
 
     plan = hold_schedule(temperature, time, ensemble, equilibration_ps=equilibration, timestep_fs=timestep)
-    limits = _limits(committee_warn, committee_stop, None)
-    _run(file, output, plan, potential, seed, frame_interval_ps=interval, temperature_K=temperature, limits=limits)
+    asked = (committee_warn, committee_stop, None)
+    _run(file, output, plan, potential, seed, frame_interval_ps=interval, temperature_K=temperature, asked=asked)
 
 
 def schedule_named(name: str) -> Schedule:
@@ -111,10 +114,17 @@ def schedule_named(name: str) -> Schedule:
     return named[name]() if name in named else read_schedule(name)
 
 
-def _limits(committee_warn: float | None, committee_stop: float | None, rocksalt_stop: float | None) -> Limits:
+def _limits(source: ModelFile, asked: tuple[float | None, float | None, float | None]) -> Limits:
+    """Return the limits of a run: warning, stop and rocksalt as asked for, else as the committee was calibrated to."""
     from mlsim.melt_quench import Limits
+    from mlsim.study import committee_limits
 
-    return Limits(committee_warn, committee_stop, rocksalt_stop)
+    calibrated = committee_limits(source)
+    warn, stop, rocksalt = asked
+    stop = calibrated.committee_stop_eV_A if stop is None else stop
+    if warn is None and calibrated.committee_warn_eV_A is not None:
+        warn = min(calibrated.committee_warn_eV_A, stop or calibrated.committee_warn_eV_A)
+    return Limits(warn, stop, rocksalt)
 
 
 def _run(
@@ -126,7 +136,7 @@ def _run(
     *,
     frame_interval_ps: float | None,
     temperature_K: float | None = None,
-    limits: Limits | None = None,
+    asked: tuple[float | None, float | None, float | None],
 ) -> None:
     """Run a schedule on a structure and write what it gives."""
     from mlsim.io.structures import read_structure
@@ -137,6 +147,9 @@ def _run(
     start = read_structure(file)
     source = ModelFile.named(potential)
     require_elements(start.get_chemical_symbols(), source)
+    calculator = LoadedWhenNeeded(source)
+    if source.deviations_eV_A is not None:
+        typer.echo(str(calculator.loaded()))  # how often the members are asked, and at what cost
     if output.exists() and not output.is_dir():
         from mlsim.errors import SettingsError
 
@@ -149,7 +162,7 @@ def _run(
             glass = run_schedule(
                 start,
                 schedule,
-                LoadedWhenNeeded(source),
+                calculator,
                 directory=output,
                 seed=seed,
                 potential_sha256=source.sha256,
@@ -157,7 +170,7 @@ def _run(
                 frame_interval_ps=frame_interval_ps,
                 progress=progress,
                 stop=stop,
-                limits=limits,
+                limits=_limits(source, asked),
             )
         if recorder is not None:
             recorder.finish()

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from mlsim.cli.evaluate import evaluate
 from mlsim.cli.files import require_absent
 from mlsim.errors import SettingsError, did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mlsim.potential.crystal_properties import CrystalCheck
-    from mlsim.potential.evaluate import MeltCheck, Prediction
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Potentials: list, make, judge and compile them.")
+app.command()(evaluate)
 
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE.yaml", help="What is sampled, who labels, how it is trained.")]
 Dataset = Annotated[Path, typer.Argument(metavar="DATASET", help="Folder with frames/, labelled/ and models/.")]
@@ -153,8 +147,11 @@ def calibrate(
     part: Annotated[str, typer.Option(help="validation or test frames, or both: held-out.")] = "held-out",
     force: Force = False,
 ) -> None:
-    """Set the deviation of a committee against true errors on held-out frames, and take its thresholds from there."""
-    from mlsim.potential.committee import calibration, load_committee, write_calibration_file
+    """Set the deviation of a committee against true errors on held-out frames, and take its thresholds from there.
+
+    The file that it writes is a potential: `mlsim quench ... --potential committee.json`.
+    """
+    from mlsim.potential.committee import calibration, load_committee, write_committee_file
     from mlsim.potential.dataset import labelled_chains
     from mlsim.potential.recipe import read_recipe
     from mlsim.report.potential_charts import write_calibration
@@ -164,9 +161,9 @@ def calibrate(
     parts = {"validation": split.validation, "test": split.test, "held-out": (*split.validation, *split.test)}
     if part not in parts:
         raise SettingsError(f"part '{part}': {did_you_mean(part, parts)}")
-    committee = load_committee(model, calibration=None)
+    committee = load_committee(model)
     found, deviation, error = calibration(committee, parts[part])
-    write_calibration_file(found, out)
+    write_committee_file(out, model, found)
     thresholds = (found.warn_eV_A, found.stop_eV_A)
     write_calibration(
         deviation,
@@ -229,125 +226,6 @@ def train(
         write_learning_curve(record["learning_curve"], target.with_suffix(".png"))
         typer.echo(f"E0s / eV: {record['E0s_eV']}")
         typer.echo(f"wrote {target}")
-
-
-@app.command()
-def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name or file of a potential.")],
-    recipe: Annotated[Path, typer.Option(help="Recipe, for the split.")],
-    dataset: Annotated[Path, typer.Option(help="Dataset folder or packed file.")],
-    out: Annotated[
-        Path, typer.Option("-o", "--out", help="Model card to write, Markdown; parity plot beside it, PNG.")
-    ],
-    teacher_python: Annotated[
-        str, typer.Option(help="Python that has the recipe's teacher, to compare its lattice constants.")
-    ] = "",
-    melts: Annotated[bool, typer.Option(help="Run the four 20 ps melts of 114 atoms as well.")] = True,
-    crystals: Annotated[bool, typer.Option(help="Relax the crystals; bulk moduli and phonons as well.")] = True,
-    refit_e0s: Annotated[
-        bool, typer.Option(help="First move its energy zero per element to that of the training labels.")
-    ] = False,
-    force: Force = False,
-    trust: Trust = False,
-) -> None:
-    """Write the model card: errors on held-out chains, lattice constants, short range, its own melts."""
-    from mlsim.atomic import atomic_write_text
-    from mlsim.potential import describe, load
-    from mlsim.potential.crystals import PBE_LATTICE_A
-    from mlsim.potential.dataset import labelled_chains
-    from mlsim.potential.evaluate import (
-        class_of,
-        composition_of,
-        energy_shifts,
-        errors_by,
-        lattice_constants,
-        predictions,
-        shortest_repulsion,
-    )
-    from mlsim.potential.label import teacher_lattice_constants
-    from mlsim.potential.label_checks import check_split
-    from mlsim.potential.recipe import read_recipe
-    from mlsim.potential.release import model_card
-    from mlsim.progress import PlainProgress
-
-    require_absent(out, force)
-    settings, found, calculator = read_recipe(recipe), describe(model, trust=trust), load(model)
-    split = settings.split(labelled_chains(dataset, unfinished=True))
-    check_split(split, found.elements)
-    shifts = energy_shifts(calculator, split.train) if refit_e0s else {}
-    say = PlainProgress(unit="frames")
-    parts = {"validation": split.validation, "test": split.test}
-    judged = {part: predictions(calculator, parts[part], say, energy_shifts_eV=shifts) for part in parts}
-    errors = {
-        f"{part} frames by {what}": errors_by(judged[part], key)
-        for part in judged
-        for what, key in (("class", class_of), ("composition", composition_of))
-    }
-    pbe = PBE_LATTICE_A if settings.teacher == "gpaw" else {}
-    known = teacher_lattice_constants(settings.teacher, teacher_python) if teacher_python else pbe
-    lattice = {name: (own, known.get(name)) for name, own in lattice_constants(calculator).items()}
-    # float32 forces are too coarse to relax a crystal to 1e-3 eV/Å and to differentiate
-    checked = _crystals(load(model, dtype="float64")) if crystals else []
-    repulsion, runs = shortest_repulsion(calculator, settings.elements), _melts(calculator) if melts else []
-    _write_parity(judged["test"], out.with_suffix(".png"))
-    title, command = f"{found.name} ({found.sha256[:12]})", shlex.join(["mlsim", *sys.argv[1:]])
-    atomic_write_text(out, model_card(title, command, errors, lattice, repulsion, runs, checked))
-    typer.echo(f"wrote {out}")
-
-
-def _write_parity(judged: Sequence[Prediction], path: Path) -> None:
-    """Draw energy per atom (each composition about its mean), force components and stress of the test frames."""
-    import numpy as np
-
-    from mlsim.potential.evaluate import composition_of
-    from mlsim.report.potential_charts import write_parity
-    from mlsim.units import GPA_PER_EV_A3
-
-    points: dict[str, Any] = {
-        "energy about the mean / meV per atom": {},
-        "forces / eV Å$^{-1}$": {},
-        "stress / GPa": {},
-    }
-    for name in sorted({composition_of(p.frame) for p in judged}):
-        some = [p for p in judged if composition_of(p.frame) == name]
-        energies = 1e3 * np.array(
-            [(p.frame.get_potential_energy() / len(p.frame), p.energy / len(p.frame)) for p in some]
-        )
-        energies -= energies[:, 0].mean()
-        labelled = [np.concatenate([p.frame.get_forces().ravel() for p in some])]
-        labelled.append(GPA_PER_EV_A3 * np.concatenate([p.frame.get_stress() for p in some]))
-        predicted = [np.concatenate([p.forces.ravel() for p in some])]
-        predicted.append(GPA_PER_EV_A3 * np.concatenate([p.stress for p in some]))
-        values = [(energies[:, 0], energies[:, 1]), *zip(labelled, predicted, strict=True)]
-        for classes, pair in zip(points.values(), values, strict=True):
-            classes[name] = pair
-    write_parity(points, path)
-
-
-def _crystals(calculator: object) -> list[CrystalCheck]:
-    from mlsim.errors import NotConverged
-    from mlsim.potential.crystal_properties import crystal_check
-    from mlsim.potential.crystals import CRYSTALS
-
-    checked = []
-    for name in CRYSTALS:
-        try:
-            checked.append(crystal_check(name, calculator))
-        except NotConverged as error:
-            typer.echo(f"{name}: left out of the card: {error}", err=True)
-    return checked
-
-
-def _melts(calculator: object) -> list[MeltCheck]:
-    from mlsim.potential.evaluate import melt_check
-    from mlsim.progress import PlainProgress
-
-    say = PlainProgress()
-    runs = [(2000.0, 1), (2000.0, 2), (2000.0, 3), (1500.0, 1)]
-    return [
-        melt_check(calculator, formula="Li3ZrCl4O1.5", temperature_K=t, duration_ps=20, seed=s, progress=say)
-        for t, s in runs
-    ]
 
 
 @app.command(name="compile")

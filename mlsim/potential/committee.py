@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,8 +23,16 @@ from scipy.stats import spearmanr
 
 from mlsim.atomic import atomic_write_text
 from mlsim.errors import DataError, SettingsError
+from mlsim.potential.library import file_sha256
 
-__all__ = ["Calibration", "Committee", "calibration", "load_committee", "read_calibration", "write_calibration_file"]
+__all__ = [
+    "Calibration",
+    "Committee",
+    "calibration",
+    "load_committee",
+    "read_committee_file",
+    "write_committee_file",
+]
 
 Floats = NDArray[np.float64]
 LARGEST_EXTRA_COST = 0.2  # of the others; what calling them costs comes on top, and both stay within 25 %
@@ -37,7 +46,9 @@ class Committee(Calculator):  # type: ignore[misc]
     asked, and resumes bit by bit. What a run finds here:
 
     - ``results["forces_std"]``, eV/Å, shape (atom, 3): standard deviation of each force component over all members. It
-      is there only after a call that asked all members: the first, and every `deviation_interval`-th after it.
+      is there only after a call that asked all members: one that says that everything changed (ASE's `all_changes`),
+      as a run's first call and its first one after each checkpoint, and every `deviation_interval`-th after it. So a
+      run that was resumed logs the same deviations as one that was not.
     - ``deviation_interval``: k. The others cost (members - 1) / k of the leader; the default k keeps that within 20 %.
     - ``forces_std(atoms)``: the same deviation on demand, for runs that count steps themselves.
     - ``calibration``: thresholds `warn_eV_A` and `stop_eV_A` for the largest atomic deviation, or None.
@@ -95,6 +106,8 @@ class Committee(Calculator):  # type: ignore[misc]
             self.atoms = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
         self.leader.calculate(self.atoms, list(properties), system_changes)
         self.results = dict(self.leader.results)
+        if set(all_changes) <= set(system_changes):
+            self._calls = 0
         if self._calls % self.deviation_interval == 0:
             self.results["forces_std"] = self._deviation(self.atoms, self.results["forces"])
         self._calls += 1
@@ -179,8 +192,6 @@ def calibration(committee: Committee, frames: Sequence[Atoms]) -> tuple[Calibrat
 def load_committee(models: Sequence[str | Path], **options: Any) -> Committee:
     """Return a committee of models by name or path, the first one leading; compiled ones are evaluated in one pass.
 
-    A file `committee.json` beside the first model gives its calibration.
-
     Parameters
     ----------
     models
@@ -197,20 +208,42 @@ def load_committee(models: Sequence[str | Path], **options: Any) -> Committee:
     leader, others = calculators[0], calculators[1:]
     if others and all(isinstance(c, CompiledMACE) for c in others):
         others = [CompiledMACE([model for c in others for model in c.models])]
-    path = Path(models[0]).with_name("committee.json")
-    if "calibration" not in options and path.is_file():
-        options["calibration"] = read_calibration(path)
     return Committee(leader, others, **options)
 
 
-def write_calibration_file(found: Calibration, path: Path) -> None:
-    """Write a calibration as JSON."""
-    atomic_write_text(path, json.dumps(asdict(found), indent=1) + "\n")
+def write_committee_file(path: Path, models: Sequence[Path], found: Calibration) -> None:
+    """Write a committee as JSON: files of its members relative to `path`, their sha256, and its calibration.
+
+    Such a file can be used as a potential: its first member drives, and runs warn and stop at what was calibrated.
+    """
+    members = [
+        {"file": os.path.relpath(model.resolve(), path.resolve().parent), "sha256": file_sha256(model)}
+        for model in models
+    ]
+    atomic_write_text(path, json.dumps({"members": members, "calibration": asdict(found)}, indent=1) + "\n")
 
 
-def read_calibration(path: Path) -> Calibration:
-    """Read what `write_calibration_file` wrote."""
+def read_committee_file(path: Path) -> tuple[list[Path], Calibration]:
+    """Return the members of a committee, the leader first, and its calibration.
+
+    Raises
+    ------
+    DataError
+        If the file is no committee, or a member is missing or another file than the one that was calibrated.
+    """
     try:
-        return Calibration(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: is no calibration of a committee ({error})") from error
+        content = json.loads(path.read_text())
+        found = Calibration(**content["calibration"])
+        members = [(path.parent / member["file"], str(member["sha256"])) for member in content["members"]]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: is no committee that `mlsim potential calibrate` wrote ({error!r})") from error
+    if len(members) < 2:
+        raise DataError(f"{path}: committee of {len(members)} models, expected at least 2, better 4")
+    for model, sha256 in members:
+        if not model.is_file():
+            raise DataError(f"{path}: its member {model} is not there")
+        if file_sha256(model) != sha256:
+            raise DataError(
+                f"{path}: {model} is not the file that was calibrated (its sha256 differs); calibrate again"
+            )
+    return [model for model, _ in members], found

@@ -1,4 +1,4 @@
-"""How good a potential is: errors on held-out frames by class, lattice constants, short range, stability of melts."""
+"""How good a potential is: errors on held-out frames by class, lattice constants, repulsion at short range."""
 
 from __future__ import annotations
 
@@ -10,24 +10,19 @@ from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 from ase.filters import FrechetCellFilter
-from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import thermalize_momenta
 from ase.optimize import FIRE
 from numpy.typing import NDArray
 
-from mlsim.composition import Composition
 from mlsim.errors import NotConverged
-from mlsim.melt_quench import pack
 from mlsim.potential.crystals import CUBIC_CRYSTALS, crystal_cell
-from mlsim.potential.sample import FIRST_SHELL_A, closest_fractions
+from mlsim.potential.sample import FIRST_SHELL_A
 from mlsim.progress import Progress, SilentProgress
 from mlsim.units import GPA_PER_EV_A3
 
 __all__ = [
     "ClassError",
-    "MeltCheck",
     "Prediction",
     "class_errors",
     "class_of",
@@ -35,7 +30,6 @@ __all__ = [
     "energy_shifts",
     "errors_by",
     "lattice_constants",
-    "melt_check",
     "predictions",
     "shortest_repulsion",
 ]
@@ -73,36 +67,6 @@ class ClassError:
     energy_mae_meV: float
     forces_mae_eV_A: float
     stress_mae_GPa: float
-
-
-@dataclass(frozen=True)
-class MeltCheck:
-    """What happened in one melt of the potential's own.
-
-    Attributes
-    ----------
-    formula, temperature_K, duration_ps, seed
-        The run.
-    closest
-        Shortest distance of each pair over the run as a fraction of its usual first-shell distance.
-    mean_temperature_K
-        Over the second half of the run.
-    """
-
-    formula: str
-    temperature_K: float
-    duration_ps: float
-    seed: int
-    closest: Mapping[tuple[str, str], float]
-    mean_temperature_K: float
-
-    @property
-    def holds(self) -> bool:
-        """True if no pair fell below half its first-shell distance and the thermostat held.
-
-        Thermal collisions of Li reach 0.6 to 0.75 at 1500 K in the teacher as well; a collapse ends below 0.5.
-        """
-        return min(self.closest.values()) > 0.5 and abs(self.mean_temperature_K / self.temperature_K - 1) < 0.15
 
 
 def class_of(frame: Atoms) -> str:
@@ -254,65 +218,3 @@ def shortest_repulsion(calculator: Any, elements: Sequence[str]) -> dict[tuple[s
                 forces.append(float(atoms.get_forces()[1, 0]))
         weakest[pair] = min(forces)
     return weakest
-
-
-def melt_check(
-    calculator: Any,
-    *,
-    formula: str,
-    temperature_K: float,
-    duration_ps: float,
-    seed: int,
-    density_g_cm3: float = 2.1,
-    n_atoms: int = 114,
-    timestep_fs: float = 2.0,
-    settling_ps: float = 1.0,
-    progress: Progress | None = None,
-    keep: Callable[[Atoms], None] | None = None,
-) -> MeltCheck:
-    """Run a melt of a new packing and record how close each pair of elements came.
-
-    Parameters
-    ----------
-    settling_ps
-        Time before distances are watched: a random packing turns potential energy into hot spots first.
-    keep
-        Called with every frame in which a pair is below 0.8 of its usual distance, at most every 50 steps, so that
-        the frames where the potential may be wrong can be labelled.
-
-    Raises
-    ------
-    NotConverged
-        When the temperature runs away.
-    """
-    say = progress or SilentProgress()
-    composition = Composition.parse(formula)
-    rng = np.random.default_rng([seed, round(temperature_K)])
-    count = composition.nearest_atom_number(n_atoms)
-    atoms = pack(composition, count, density_g_cm3=density_g_cm3, seed=seed)
-    atoms.calc = calculator
-    FIRE(atoms, logfile=None, maxstep=0.1).run(fmax=0.2, steps=300)
-    thermalize_momenta(atoms, temperature_K=temperature_K, rng=rng)
-    dynamics = Langevin(
-        atoms, timestep_fs * units.fs, temperature_K=temperature_K, friction=0.01 / units.fs, fixcm=False, rng=rng
-    )
-    steps = round(1000 * duration_ps / timestep_fs)
-    closest: dict[tuple[str, str], float] = {}
-    temperatures, last_kept = [], -50
-    for step in range(0, steps, 5):
-        dynamics.run(5)
-        if step * timestep_fs < 1000 * settling_ps:
-            continue
-        now = closest_fractions(atoms)
-        closest = {pair: min(now.get(pair, 9.9), closest.get(pair, 9.9)) for pair in {*now, *closest}}
-        temperatures.append(atoms.get_temperature())
-        if not temperatures[-1] < 3 * temperature_K:
-            raise NotConverged(
-                f"melt {formula} at {temperature_K:g} K: ran away to {temperatures[-1]:.0f} K at step {step}"
-            )
-        if keep is not None and min(now.values()) < 0.8 and step - last_kept >= 50:
-            last_kept = step
-            keep(atoms)
-        say(f"melt {formula} {temperature_K:g} K seed {seed}", step + 5, steps)
-    mean = float(np.mean(temperatures[len(temperatures) // 2 :]))
-    return MeltCheck(formula, temperature_K, duration_ps, seed, dict(sorted(closest.items())), mean)

@@ -14,7 +14,7 @@ import importlib.util
 import json
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -49,6 +49,8 @@ class PotentialInfo:
         Radius of one message, Å.
     about
         One line on its origin.
+    deviations_eV_A
+        Of a committee: the atomic deviations at which a run should warn and stop, eV/Å.
     """
 
     name: str
@@ -58,6 +60,7 @@ class PotentialInfo:
     elements: tuple[str, ...]
     cutoff_A: float
     about: str
+    deviations_eV_A: tuple[float, float] | None = None
 
     def require(self, elements: tuple[str, ...]) -> None:
         """Raise SettingsError if the potential does not know one of these elements."""
@@ -80,7 +83,8 @@ def describe(name_or_path: str | Path, *, trust: bool = False) -> PotentialInfo:
     Parameters
     ----------
     name_or_path
-        Name of a shipped potential, a MACE model file, or a file made by ``mlsim potential compile``.
+        Name of a shipped potential, a MACE model file, a file made by ``mlsim potential compile``, or a committee made
+        by ``mlsim potential calibrate``, which is described by its leader.
     trust
         Load a model file of any origin, and remember its sha256; see `mlsim.potential.trust`.
 
@@ -117,7 +121,8 @@ def load(
     Parameters
     ----------
     name_or_path
-        Name of a shipped potential, a MACE model file, or a file made by ``mlsim potential compile``.
+        Name of a shipped potential, a MACE model file, a file made by ``mlsim potential compile``, or a committee made
+        by ``mlsim potential calibrate`` (device, dtype, engine and threads are then the defaults).
     device
         ``cpu`` or ``cuda``; a GPU is used when there is one and the model is not compiled. The compiled engine is CPU.
     dtype
@@ -139,6 +144,11 @@ def load(
     if engine not in get_args(Engine):
         raise SettingsError(f"engine '{engine}': {did_you_mean(engine, get_args(Engine))}")
     info = describe(name_or_path, trust=trust)
+    if info.deviations_eV_A is not None:
+        from mlsim.potential.committee import load_committee, read_committee_file
+
+        members, found = read_committee_file(Path(name_or_path))
+        return load_committee(members, calibration=found)
     wants_cpu = device in (None, "cpu")
     compiled = info.compiled
     if engine != "mace" and wants_cpu and compiled is None:
@@ -181,6 +191,13 @@ def _described_by_card(folder: Path) -> PotentialInfo:
 
 
 def _described_by_file(path: Path, trust: bool) -> PotentialInfo:
+    if path.suffix == ".json":
+        from mlsim.potential.committee import read_committee_file
+
+        members, measured = read_committee_file(path)
+        leader, *_ = [_described_by_file(member, trust) for member in members]
+        about = f"committee of {len(members)}, led by {members[0].name}"
+        return replace(leader, name=path.name, about=about, deviations_eV_A=(measured.warn_eV_A, measured.stop_eV_A))
     if path.suffix == ".npz":
         from mlsim.potential.engine import read_merged
 

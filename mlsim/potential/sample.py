@@ -32,6 +32,7 @@ __all__ = [
     "CrystalGroup",
     "Group",
     "MeltGroup",
+    "VolumeGroup",
     "chain_frames",
     "chain_names",
     "closest_fractions",
@@ -88,6 +89,16 @@ class CrystalGroup(_Group):
     largest_strain: float = 0.05
 
 
+class VolumeGroup(_Group):
+    """Relaxed crystal at several volumes, its shape kept and its positions relaxed at each: an equation of state."""
+
+    kind: Literal["volumes"] = "volumes"
+    crystals: tuple[str, ...]
+    seeds: tuple[int, ...] = (1,)
+    frames: int = Field(default=5, ge=4, description="Volumes")
+    largest_strain: float = Field(default=0.02, gt=0, le=0.06, description="Of a cell vector, on either side")
+
+
 class ContactGroup(_Group):
     """Frames of other chains in which one pair at a time is shoved together."""
 
@@ -114,7 +125,7 @@ class CoreGroup(_Group):
     distances: int = 5
 
 
-Group: TypeAlias = MeltGroup | CrystalGroup | ContactGroup | CoreGroup
+Group: TypeAlias = MeltGroup | CrystalGroup | VolumeGroup | ContactGroup | CoreGroup
 ChainGroup: TypeAlias = Annotated[Group, Field(discriminator="kind")]
 
 
@@ -141,12 +152,15 @@ def chain_frames(group: Group, name: str, calculator: Any, parents: Sequence[Ato
         frames = list(_melt_chain(group, choice, seed, calculator, rng))
     elif isinstance(group, CrystalGroup):
         frames = list(_crystal_chain(group, choice[0], calculator, rng))
+    elif isinstance(group, VolumeGroup):
+        frames = list(_volume_chain(group, choice[0], calculator))
     elif isinstance(group, ContactGroup):
         frames = list(_contact_chain(group, parents, rng))
     else:
         frames = list(_core_chain(group, parents, rng))
     for frame in frames:
-        frame.info.update(chain=name, kind=group.kind)
+        # volumes of a crystal are labelled on the grid of k-points of a crystal
+        frame.info.update(chain=name, kind="crystal" if isinstance(group, VolumeGroup) else group.kind)
     return frames
 
 
@@ -176,7 +190,7 @@ def _chains(group: Group) -> list[tuple[tuple[Any, ...], int]]:
     choices: list[tuple[Any, ...]]
     if isinstance(group, MeltGroup):
         choices = list(itertools.product(group.formulas, group.densities_g_cm3))
-    elif isinstance(group, CrystalGroup):
+    elif isinstance(group, CrystalGroup | VolumeGroup):
         choices = [(c,) for c in group.crystals]
     else:
         choices = [()]
@@ -213,7 +227,8 @@ def _melt_chain(
         )
         for _ in range(group.frames_each):
             dynamics.run(steps)
-            yield _bare(atoms, temperature_K=float(temperature + offset))
+            energy = float(atoms.get_potential_energy())
+            yield _bare(atoms, temperature_K=float(temperature + offset), sampler_energy_eV=energy)
 
 
 def _relaxation(atoms: Atoms, frames: int) -> Iterator[Atoms]:
@@ -245,6 +260,18 @@ def _crystal_chain(group: CrystalGroup, name: str, calculator: Any, rng: np.rand
         frame.positions += rng.normal(0, rattle / np.sqrt(3), frame.positions.shape)
         frame.info["rattle_A"] = round(rattle, 4)
         yield frame
+
+
+def _volume_chain(group: VolumeGroup, name: str, calculator: Any) -> Iterator[Atoms]:
+    crystal = crystal_cell(name)
+    crystal.calc = calculator
+    FIRE(FrechetCellFilter(crystal), logfile=None).run(fmax=2e-3, steps=1000)
+    for strain in np.linspace(-group.largest_strain, group.largest_strain, group.frames):
+        atoms = crystal.copy()
+        atoms.set_cell(crystal.cell[:] * (1 + strain), scale_atoms=True)
+        atoms.calc = calculator
+        FIRE(atoms, logfile=None).run(fmax=2e-3, steps=500)
+        yield _bare(atoms, crystal=name, linear_strain=round(float(strain), 6))
 
 
 def _contact_chain(group: ContactGroup, parents: Sequence[Atoms], rng: np.random.Generator) -> Iterator[Atoms]:

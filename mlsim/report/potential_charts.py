@@ -14,7 +14,7 @@ from mlsim.io.atomic import atomic_path
 from mlsim.report.figure import publication_style
 from mlsim.report.palette import DATA, MODEL, PUBLISHED, SERIES
 
-__all__ = ["write_calibration", "write_learning_curve", "write_parity"]
+__all__ = ["write_calibration", "write_distributions", "write_learning_curve", "write_parity", "write_phonons"]
 
 Floats = NDArray[np.float64]
 
@@ -113,6 +113,82 @@ def write_calibration(
         )
         axis.set_title(f"rank correlation {rank_correlation:.2f}, {len(deviation)} atoms")
         axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def write_phonons(crystals: Mapping[str, Any], path: Path) -> None:
+    """Draw, for each crystal, the branches along lines between special points, and the density of states beside them.
+
+    Parameters
+    ----------
+    crystals
+        By name: what `mlsim.potential.crystal_properties.phonons` returns.
+    path
+        PNG to write.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = (len(crystals) + 1) // 2
+    with publication_style():
+        figure = Figure(figsize=(10.5, 2.7 * rows), layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(rows, 4, squeeze=False, gridspec_kw={"width_ratios": [3, 1, 3, 1]})
+        for axis in grid.ravel()[2 * len(crystals) :]:
+            axis.set_axis_off()
+        for number, (name, waves) in enumerate(crystals.items()):
+            bands, states = grid[number // 2][2 * (number % 2) : 2 * (number % 2) + 2]
+            bands.plot(waves.path, waves.path_THz, color=MODEL, linewidth=0.7)
+            ticks: dict[float, str] = {}
+            for place, label in waves.special_points:
+                label = "Γ" if label == "G" else label
+                ticks[place] = f"{ticks[place]}|{label}" if place in ticks else label
+                bands.axvline(place, color=DATA, linewidth=0.4)
+            bands.set_xticks(list(ticks), list(ticks.values()), fontsize=6)
+            states.plot(waves.dos, waves.dos_THz, color=MODEL, linewidth=0.8)
+            for axis in (bands, states):
+                axis.axhline(0, color=PUBLISHED, linewidth=0.6)
+                axis.set_ylim(min(1.05 * waves.lowest_THz, -0.5), 1.05 * waves.highest_THz)
+            bands.set(xlim=(0, waves.path[-1]), ylabel="frequency / THz", title=name)
+            states.set(xlabel="states / THz$^{-1}$", yticklabels=[])
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=160)
+
+
+def write_distributions(
+    r: Floats, curves: Mapping[tuple[str, str], tuple[Floats, Floats, Floats]], title: str, path: Path
+) -> None:
+    """Draw partial g(r) of teacher and potential, one panel per pair, with the standard error of their difference.
+
+    Parameters
+    ----------
+    r
+        Distances, Å, shape (m,).
+    curves
+        By pair: g(r) of the teacher, of the potential, standard error of the difference, each of shape (m,).
+    title
+        What was simulated.
+    path
+        PNG to write.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = -(-len(curves) // 5)
+    with publication_style():
+        figure = Figure(figsize=(12, 2.4 * rows), layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(rows, 5, squeeze=False)
+        for axis in grid.ravel()[len(curves) :]:
+            axis.set_axis_off()
+        for axis, ((first, second), (teacher, own, error)) in zip(grid.ravel(), curves.items(), strict=False):
+            axis.plot(r, teacher, color=PUBLISHED, label="teacher")
+            axis.fill_between(r, teacher - error, teacher + error, color=PUBLISHED, alpha=0.2, linewidth=0)
+            axis.plot(r, own, color=MODEL, linestyle="--", label="potential")
+            axis.set(title=f"{first}–{second}", xlabel="r / Å", ylabel="g(r)")
+        grid[0][0].legend()
+        figure.suptitle(title)
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=160)
 
 
 def _colours(number: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlsim.study.manifest import folder_lock, manifest_of, settings_difference
-from mlsim.study.potentials import LoadedWhenNeeded, ModelFile, PotentialSource, require_elements
+from mlsim.study.potentials import LoadedWhenNeeded, ModelFile, PotentialSource, committee_limits, require_elements
 from mlsim.study.quench_series import QuenchRate, changes_per_decade, run_quench_series
 from mlsim.study.runner import StudyOutcome, StudyProgress, run_study
 from mlsim.study.settings import StudySettings, read_study, shipped_study
@@ -19,6 +19,7 @@ __all__ = [
     "StudySettings",
     "WorkerDied",
     "changes_per_decade",
+    "committee_limits",
     "folder_lock",
     "manifest_of",
     "read_study",

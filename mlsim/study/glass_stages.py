@@ -18,7 +18,7 @@ from mlsim.io.trajectories import MERGED_NAME, TrajectoryRecorder, read_trajecto
 from mlsim.melt_quench import Glass, Schedule, hold_schedule, pack, run_schedule
 from mlsim.progress import Progress, StopRequest
 from mlsim.study.manifest import folder_lock
-from mlsim.study.potentials import LoadedWhenNeeded, PotentialSource
+from mlsim.study.potentials import LoadedWhenNeeded, PotentialSource, committee_limits
 from mlsim.study.settings import StudySettings, TransportSettings
 from mlsim.trajectory import Trajectory
 from mlsim.units import G_CM3_PER_U_A3
@@ -163,6 +163,7 @@ class _Stages:
             progress=self._of_all_stages,
             stop=self._stop,
             checkpoint_interval_s=_CHECKPOINT_S,
+            limits=committee_limits(self._task.potential),
         )
         recorder.finish()
         self._before += schedule.n_steps

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mlsim.errors import DataError, SettingsError
+from mlsim.melt_quench import Limits
 
 if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
-__all__ = ["LoadedWhenNeeded", "ModelFile", "PotentialSource", "require_elements"]
+__all__ = ["LoadedWhenNeeded", "ModelFile", "PotentialSource", "committee_limits", "require_elements"]
 
 
 class PotentialSource(Protocol):
@@ -36,12 +37,13 @@ class PotentialSource(Protocol):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A potential by name or path."""
+    """A potential by name or path; of a committee also the deviations at which runs warn and stop, eV/Å."""
 
     name: str
     sha256: str
     elements: tuple[str, ...]
     cutoff_A: float | None = None
+    deviations_eV_A: tuple[float, float] | None = None
 
     @classmethod
     def named(cls, name: str) -> ModelFile:
@@ -49,7 +51,7 @@ class ModelFile:
         from mlsim.potential import describe
 
         info = describe(name)
-        return cls(name, info.sha256, tuple(info.elements), info.cutoff_A)
+        return cls(name, info.sha256, tuple(info.elements), info.cutoff_A, info.deviations_eV_A)
 
     def load(self) -> Calculator:
         """Return the calculator."""
@@ -75,12 +77,23 @@ class LoadedWhenNeeded:
 
     def calculate(self, atoms: Atoms, properties: list[str], system_changes: list[str]) -> None:
         """Let the potential answer."""
+        loaded = self.loaded()
+        loaded.calculate(atoms, properties, system_changes)
+        self.results = loaded.results
+
+    def loaded(self) -> Calculator:
+        """Return the calculator itself."""
         if self._source is None:
             raise DataError("a stage of this study is not finished; run the same command again")
         if self._loaded is None:
             self._loaded = self._source.load()
-        self._loaded.calculate(atoms, properties, system_changes)
-        self.results = self._loaded.results
+        return self._loaded
+
+
+def committee_limits(source: PotentialSource) -> Limits:
+    """Return the limits that a committee was calibrated to; none for a single model."""
+    warn, stop = getattr(source, "deviations_eV_A", None) or (None, None)
+    return Limits(warn, stop)
 
 
 def require_elements(wanted: Iterable[str], source: PotentialSource) -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from typer.testing import CliRunner
 
+from mlsim.cli import app
 from mlsim.errors import DataError, SettingsError
-from mlsim.potential import describe
+from mlsim.potential import describe, load
 from mlsim.potential.active_learning import add_to_dataset, chosen_by_disagreement, frame_deviations
-from mlsim.potential.committee import Committee, calibration, read_calibration, write_calibration_file
+from mlsim.potential.committee import Calibration, Committee, calibration, write_committee_file
 
 
 class Spring(Calculator):
@@ -78,9 +84,9 @@ def test_four_members_cost_at_most_a_quarter_more() -> None:
     assert "k = 15 steps, 20 % more evaluations" in str(committee)
     atoms = cell()
     told = []
-    for _ in range(120):
+    for step in range(120):
         atoms.positions += 0.01
-        committee.calculate(atoms, ["energy", "forces", "stress"], list(all_changes))
+        committee.calculate(atoms, ["energy", "forces", "stress"], ["positions"] if step else list(all_changes))
         told.append("forces_std" in committee.results)
     assert [step for step, tells in enumerate(told) if tells] == list(range(0, 120, 15))
     assert sum(member.calls for member in others) / committee.leader.calls <= 0.2
@@ -91,7 +97,7 @@ def test_a_single_model_is_no_committee() -> None:
         Committee(Spring(1.0), [])
 
 
-def test_a_calibration_finds_the_scale_and_its_thresholds_stand_for_what_they_say(tmp_path: Path) -> None:
+def test_a_calibration_finds_the_scale_and_its_thresholds_stand_for_what_they_say() -> None:
     # labels of stiffness 1.5; members 1.0 and 1.2: deviation 0.1 |x|, error 0.5 |x|, force 1.5 |x|
     committee = Committee(Spring(1.0), [Spring(1.2)])
     frames = [labelled(seed, 1.5) for seed in range(20)]
@@ -103,8 +109,6 @@ def test_a_calibration_finds_the_scale_and_its_thresholds_stand_for_what_they_sa
     norms = np.concatenate([np.linalg.norm(frame.get_forces(), axis=1) for frame in frames])
     assert found.stop_eV_A == pytest.approx(max(found.warn_eV_A, np.sqrt(np.mean(norms**2)) / 5.0))
     assert error == pytest.approx(5 * deviation)
-    write_calibration_file(found, tmp_path / "committee.json")
-    assert read_calibration(tmp_path / "committee.json") == found
 
 
 def test_too_few_held_out_frames_calibrate_nothing() -> None:
@@ -112,10 +116,72 @@ def test_too_few_held_out_frames_calibrate_nothing() -> None:
         calibration(Committee(Spring(1.0), [Spring(1.2)]), [labelled(1, 1.0), labelled(2, 1.0)])
 
 
-def test_a_file_that_is_no_calibration_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "committee.json").write_text('{"scale": 1}')
-    with pytest.raises(DataError, match=r"committee\.json: is no calibration of a committee"):
-        read_calibration(tmp_path / "committee.json")
+FOUND = Calibration(rank_correlation=0.6, scale=2.0, warn_eV_A=0.2, stop_eV_A=0.5, n_frames=20, n_atoms=300)
+
+
+def committee_file(folder: Path) -> Path:
+    model = describe("lzoc-base").compiled
+    assert model is not None
+    members = [folder / "a.npz", folder / "b.npz"]
+    for member in members:
+        shutil.copy(model, member)
+    write_committee_file(folder / "committee.json", members, FOUND)
+    return folder / "committee.json"
+
+
+def test_a_committee_file_is_a_potential_with_its_thresholds(tmp_path: Path) -> None:
+    path = committee_file(tmp_path)
+    info = describe(path)
+    assert (info.name, info.about) == ("committee.json", "committee of 2, led by a.npz")
+    assert info.elements == describe("lzoc-base").elements
+    assert info.deviations_eV_A == (0.2, 0.5)
+    committee = load(path)
+    assert committee.n_members == 2
+    assert committee.calibration == FOUND
+    atoms, alone = cell(n=4), cell(n=4)
+    atoms.calc, alone.calc = committee, load("lzoc-base")
+    assert np.array_equal(atoms.get_forces(), alone.get_forces())
+
+
+def test_dynamics_with_a_committee_file_log_its_deviation_and_take_its_thresholds(tmp_path: Path) -> None:
+    start = bulk("LiCl", "rocksalt", a=5.13, cubic=True).repeat(2)
+    write(tmp_path / "start.extxyz", start)
+    out = tmp_path / "md"
+    command = ["md", str(tmp_path / "start.extxyz"), "--temperature-K", "300", "--time-ps", "0.05", "-o", str(out)]
+    done = CliRunner().invoke(app, [*command, "--equilibration-ps", "0", "--potential", str(committee_file(tmp_path))])
+    assert done.exit_code == 0, done.output
+    assert "committee of 2: deviation every k = 5 steps, 20 % more evaluations" in done.output
+    rows = (out / "thermo.csv").read_text().splitlines()
+    column = rows[0].split(",").index("committee_deviation_eV_A")
+    # two copies of one model never disagree
+    assert {float(row.split(",")[column]) for row in rows[1:]} == {0.0}
+
+
+def test_the_members_are_asked_after_each_fresh_start_whatever_came_before() -> None:
+    committee = Committee(Spring(1.0), [Spring(1.2)], deviation_interval=5)
+    atoms = cell()
+    asked = []
+    for changes in (all_changes, ["positions"], ["positions"], all_changes, *[["positions"]] * 5):
+        committee.calculate(atoms, ["forces"], changes)
+        asked.append("forces_std" in committee.results)
+    assert asked == [True, False, False, True, False, False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.write_text('{"scale": 1}'), r"committee\.json: is no committee that `mlsim potential calib"),
+        (lambda path: (path.parent / "b.npz").unlink(), r"committee\.json: its member .*b\.npz is not there"),
+        (lambda path: (path.parent / "b.npz").write_bytes(b"x"), r"b\.npz is not the file that was calibrated"),
+    ],
+)
+def test_a_committee_file_that_is_not_whole_is_one_line(
+    tmp_path: Path, spoil: Callable[[Path], object], message: str
+) -> None:
+    path = committee_file(tmp_path)
+    spoil(path)
+    with pytest.raises(DataError, match=message):
+        load(path)
 
 
 def test_frames_are_chosen_by_disagreement_and_compositions_take_turns(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from ase import Atoms
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mlsim.potential.evaluate import MeltCheck, class_errors, class_of, shortest_repulsion
-from mlsim.potential.release import model_card
+from mlsim.potential.card import Evaluation, model_card
+from mlsim.potential.evaluate import class_errors, class_of, shortest_repulsion
+from mlsim.potential.stability import MeltCheck
 
 
 def labelled(error_eV_A: float, **info: object) -> Atoms:
@@ -61,9 +62,9 @@ def test_a_melt_holds_only_with_its_pairs_apart_and_its_temperature_kept() -> No
 def test_the_card_shows_the_command_and_every_number_beside_the_teachers() -> None:
     rows = class_errors(LennardJones(), [labelled(0.3, kind="crystal")])
     melts = [MeltCheck("LiCl", 1500.0, 20.0, 1, {("Cl", "Li"): 0.71}, 1490.0)]
-    card = model_card(
-        "p", "mlsim potential evaluate p", {"test": rows}, {"LiCl": (5.1, 5.0)}, {("Cl", "Li"): 3.2}, melts
-    )
+    found = Evaluation(errors={"test": rows}, lattice={"LiCl": (5.1, 5.0)}, repulsion={("Cl", "Li"): 3.2}, melts=melts)
+    card = model_card("p", "mlsim potential evaluate p", found, [("Parity", "p.png")])
+    assert "![Parity](p.png)" in card
     assert "    mlsim potential evaluate p\n" in card
     assert "| crystal | 1 | 2 | 300.0 / 300.0 | 0.300 / 0.300 |" in card
     assert "| LiCl | 5.100 | 5.000 | +2.00 % |" in card
