@@ -33,11 +33,16 @@ from mlsim.io.atomic import atomic_write_text
 __all__ = [
     "UPPER_BOUND",
     "Provenance",
+    "ProvenanceJson",
     "QuantityRow",
     "Reference",
     "Result",
+    "RowJson",
     "first_problem",
+    "provenance_as_json",
     "read_result",
+    "row_as_json",
+    "row_from_json",
     "write_result",
 ]
 
@@ -182,7 +187,7 @@ def write_result(
             at = "" if row.temperature_K is None else f" at {row.temperature_K:g} K"
             raise DataError(f"{target}: quantity '{row.name}'{at} is given twice; give each name once per temperature")
         seen.add(key)
-    body = {"quantities": [_row_as_json(row) for row in rows], "provenance": _provenance_as_json(target, provenance)}
+    body = {"quantities": [row_as_json(row) for row in rows], "provenance": provenance_as_json(target, provenance)}
     atomic_write_text(target, json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     return target
 
@@ -197,7 +202,7 @@ def read_result(path: str | os.PathLike[str]) -> Result:
     """
     source = Path(path)
     body = _parsed(source)
-    rows = tuple(_row_from_json(row) for row in body.quantities)
+    rows = tuple(row_from_json(row) for row in body.quantities)
     made_by = body.provenance
     provenance = Provenance(
         made_by.mlsim,
@@ -231,7 +236,9 @@ class _ReferenceJson(_Strict):
     source: str
 
 
-class _RowJson(_Strict):
+class RowJson(_Strict):
+    """One row of `quantities` as it stands in a file."""
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]*$")]
     value: FiniteFloat | None
     standard_error: Annotated[FiniteFloat, Field(ge=0)] | None
@@ -242,7 +249,9 @@ class _RowJson(_Strict):
     temperature_K: Annotated[FiniteFloat, Field(gt=0)] | None = None
 
 
-class _ProvenanceJson(_Strict):
+class ProvenanceJson(_Strict):
+    """The provenance as it stands in a file."""
+
     mlsim: str
     potential_sha256: str | None
     settings_sha256: str | None
@@ -251,15 +260,16 @@ class _ProvenanceJson(_Strict):
 
 
 class _ResultJson(_Strict):
-    quantities: list[_RowJson]
-    provenance: _ProvenanceJson
+    quantities: list[RowJson]
+    provenance: ProvenanceJson
 
 
 def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _row_as_json(row: QuantityRow) -> dict[str, Any]:
+def row_as_json(row: QuantityRow) -> dict[str, Any]:
+    """Return a row as it stands in a file."""
     reference = row.reference
     body: dict[str, Any] = {
         "name": row.name,
@@ -281,7 +291,8 @@ def _row_as_json(row: QuantityRow) -> dict[str, Any]:
     return body
 
 
-def _row_from_json(row: _RowJson) -> QuantityRow:
+def row_from_json(row: RowJson) -> QuantityRow:
+    """Return the row that a file holds."""
     value = math.nan if row.value is None else row.value
     reference = None
     if row.reference is not None:
@@ -290,7 +301,8 @@ def _row_from_json(row: _RowJson) -> QuantityRow:
     return QuantityRow(row.name, estimate, row.method, row.temperature_K, reference)
 
 
-def _provenance_as_json(target: Path, provenance: Provenance | Mapping[str, Any]) -> dict[str, Any]:
+def provenance_as_json(target: Path, provenance: Provenance | Mapping[str, Any]) -> dict[str, Any]:
+    """Return a provenance as it stands in the file `target`."""
     if isinstance(provenance, Mapping):
         known = Provenance.__dataclass_fields__
         unknown = sorted(set(provenance) - set(known))
