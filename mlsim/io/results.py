@@ -33,16 +33,13 @@ from mlsim.io.atomic import atomic_write_text
 __all__ = [
     "UPPER_BOUND",
     "Provenance",
-    "ProvenanceJson",
     "QuantityRow",
     "Reference",
     "Result",
-    "RowJson",
     "first_problem",
     "provenance_as_json",
     "read_result",
     "row_as_json",
-    "row_from_json",
     "write_result",
 ]
 
@@ -202,7 +199,7 @@ def read_result(path: str | os.PathLike[str]) -> Result:
     """
     source = Path(path)
     body = _parsed(source)
-    rows = tuple(row_from_json(row) for row in body.quantities)
+    rows = tuple(_row_from_json(row) for row in body.quantities)
     made_by = body.provenance
     provenance = Provenance(
         made_by.mlsim,
@@ -236,9 +233,7 @@ class _ReferenceJson(_Strict):
     source: str
 
 
-class RowJson(_Strict):
-    """One row of `quantities` as it stands in a file."""
-
+class _RowJson(_Strict):
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]*$")]
     value: FiniteFloat | None
     standard_error: Annotated[FiniteFloat, Field(ge=0)] | None
@@ -249,9 +244,7 @@ class RowJson(_Strict):
     temperature_K: Annotated[FiniteFloat, Field(gt=0)] | None = None
 
 
-class ProvenanceJson(_Strict):
-    """The provenance as it stands in a file."""
-
+class _ProvenanceJson(_Strict):
     mlsim: str
     potential_sha256: str | None
     settings_sha256: str | None
@@ -260,8 +253,8 @@ class ProvenanceJson(_Strict):
 
 
 class _ResultJson(_Strict):
-    quantities: list[RowJson]
-    provenance: ProvenanceJson
+    quantities: list[_RowJson]
+    provenance: _ProvenanceJson
 
 
 def _finite(value: float | None) -> float | None:
@@ -291,8 +284,7 @@ def row_as_json(row: QuantityRow) -> dict[str, Any]:
     return body
 
 
-def row_from_json(row: RowJson) -> QuantityRow:
-    """Return the row that a file holds."""
+def _row_from_json(row: _RowJson) -> QuantityRow:
     value = math.nan if row.value is None else row.value
     reference = None
     if row.reference is not None:
