@@ -1,7 +1,7 @@
-"""Settings of a campaign: several samples, several glasses of each, several temperatures; and its folder.
+"""Settings of a campaign: several systems, several glasses of each, several temperatures; and its folder.
 
 `campaign-settings.json` in the folder holds the config, completed; the Snakefile of `workflows/li-zr-o-cl` reads it.
-Samples, glasses and temperatures may be added to a folder that has begun; what decides a trajectory may not change.
+Systems, glasses and temperatures may be added to a folder that has begun; what decides a trajectory may not change.
 """
 
 from __future__ import annotations
@@ -23,20 +23,22 @@ from mlsim.io.studies import checked_settings, file_sha256, read_schedule, read_
 from mlsim.melt_quench import Schedule, production_schedule, quick_schedule
 from mlsim.shipped import shipped_folder
 from mlsim.study.manifest import settings_difference
-from mlsim.study.potentials import ModelFile, PotentialSource, require_elements
+from mlsim.study.potentials import PotentialSource, require_elements
 
 __all__ = [
     "SETTINGS_FILE",
     "CampaignSettings",
     "RunSettings",
-    "SampleSettings",
+    "SystemSettings",
     "campaign_of",
-    "open_campaign",
     "read_campaign_settings",
+    "require_same_trajectories",
     "shipped_campaign",
+    "write_campaign_settings",
 ]
 
 SETTINGS_FILE: Final = "campaign-settings.json"
+QUENCH_FILE: Final = "quench.yaml"
 _FORMAT: Final = "mlsim campaign 1"
 _SCHEDULES: Final = {"quick": quick_schedule, "production": production_schedule}
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$"
@@ -51,15 +53,15 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SampleSettings(_Settings):
-    """One sample of a campaign.
+class SystemSettings(_Settings):
+    """One system of a campaign.
 
     Attributes
     ----------
     formula
         Charge neutral.
     x
-        Of Li(2+2x)ZrCl4O(1+x), the axis of the series figures; None for a sample beside the series.
+        Of Li(2+2x)ZrCl4O(1+x), the axis of the series figures; None for a system beside the series.
     runs
         Independent glasses, or runs of the crystal.
     atoms
@@ -143,9 +145,9 @@ class RmcSettings(_Settings):
 
 
 class CampaignMeasurementSettings(_Settings):
-    """A measured curve of one sample, for the RMC; `sigma` is the error of a point where the file has none."""
+    """A measured curve of one system, for the RMC; `sigma` is the error of a point where the file has none."""
 
-    sample: str
+    system: str
     file: str
     quantity: Quantity
     radiation: Literal["xray", "neutron"] = "xray"
@@ -164,7 +166,7 @@ class CampaignSettings(_Settings):
     mobile: str = "Li"
     packing_density_g_cm3: Positive
     quench: Schedule
-    samples: dict[Annotated[str, Field(pattern=_NAME)], SampleSettings]
+    systems: dict[Annotated[str, Field(pattern=_NAME)], SystemSettings]
     structure: StructureSettings
     md: MdSettings
     scattering: ScatteringCurves = ScatteringCurves()
@@ -174,36 +176,36 @@ class CampaignSettings(_Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if not self.samples:
-            raise ValueError("samples: none is named")
-        named = [n for pair in self.comparisons for n in pair] + [m.sample for m in self.measurements]
+        if not self.systems:
+            raise ValueError("systems: none is named")
+        named = [n for pair in self.comparisons for n in pair] + [m.system for m in self.measurements]
         for name in named:
-            if name not in self.samples:
-                raise ValueError(f"no sample is called '{name}'; {did_you_mean(name, self.samples)}")
-        for name, sample in self.samples.items():
+            if name not in self.systems:
+                raise ValueError(f"no system is called '{name}'; {did_you_mean(name, self.systems)}")
+        for name, system in self.systems.items():
             try:
-                composition = Composition.parse(sample.formula)
+                composition = Composition.parse(system.formula)
                 composition.formal_charges()
-                if sample.crystal is None:
-                    composition.counts(sample.atoms)
+                if system.crystal is None:
+                    composition.counts(system.atoms)
             except SettingsError as error:
-                raise ValueError(f"samples.{name}: {error}") from error
+                raise ValueError(f"systems.{name}: {error}") from error
             if self.mobile not in composition.elements:
-                raise ValueError(f"samples.{name}: {sample.formula} holds no {self.mobile}, the mobile ion")
+                raise ValueError(f"systems.{name}: {system.formula} holds no {self.mobile}, the mobile ion")
         return self
 
-    def seed_of(self, sample: str, run: str) -> int:
+    def seed_of(self, system: str, run: str) -> int:
         """Return the seed of one glass or run: the same whatever else the campaign holds."""
-        return zlib.crc32(f"{self.seed} {sample} {run}".encode())
+        return zlib.crc32(f"{self.seed} {system} {run}".encode())
 
     @property
     def trajectories(self) -> dict[str, Any]:
         """What decides each trajectory, besides the potential, as plain values."""
         values = self.model_dump(mode="json", include={"seed", "packing_density_g_cm3", "quench", "structure", "md"})
         values["md"].pop("temperatures_K")
-        samples = self.model_dump(mode="json", include={"samples"})["samples"]
-        values["samples"] = {
-            name: {key: sample[key] for key in ("formula", "atoms", "crystal")} for name, sample in samples.items()
+        systems = self.model_dump(mode="json", include={"systems"})["systems"]
+        values["systems"] = {
+            name: {key: system[key] for key in ("formula", "atoms", "crystal")} for name, system in systems.items()
         }
         return values
 
@@ -229,15 +231,15 @@ def read_campaign_settings(path: str | os.PathLike[str] | None = None) -> Campai
     Examples
     --------
     >>> settings = read_campaign_settings()
-    >>> settings.samples["x0.50"].formula, settings.samples["x0.50"].runs
+    >>> settings.systems["x0.50"].formula, settings.systems["x0.50"].runs
     ('Li3ZrCl4O1.5', 4)
     """
     file = shipped_campaign() / "config.yaml" if path is None else Path(path)
     values = read_settings(file)
     runs, atoms = values.pop("runs", 4), values.pop("atoms", 228)
-    samples = values.get("samples")
-    if isinstance(samples, dict):
-        values["samples"] = {str(name): _sample(sample, runs, atoms, file) for name, sample in samples.items()}
+    systems = values.get("systems")
+    if isinstance(systems, dict):
+        values["systems"] = {str(name): _system(system, runs, atoms, file) for name, system in systems.items()}
     quench = values.get("quench")
     if isinstance(quench, str) and quench in _SCHEDULES:
         values["quench"] = _SCHEDULES[quench]()
@@ -252,53 +254,59 @@ def read_campaign_settings(path: str | os.PathLike[str] | None = None) -> Campai
     return checked_settings(CampaignSettings, values, where=str(file))
 
 
-def open_campaign(directory: Path, settings: CampaignSettings, source: PotentialSource | None = None) -> None:
-    """Write the settings into the folder of a campaign, after a look at those that it was begun with.
+def require_same_trajectories(directory: Path, settings: CampaignSettings, source: PotentialSource) -> None:
+    """Raise SettingsError if settings do not fit a potential or what a folder was begun with, with the difference.
 
     Parameters
     ----------
+    directory
+        Folder of the campaign; it may be new.
+    settings
+        What is wanted now. Systems, glasses and temperatures may differ from those of the folder.
     source
-        Instead of the potential that the settings name.
-
-    Raises
-    ------
-    SettingsError
-        If the potential is unknown or does not know an element; or the folder was begun with another potential or with
-        settings that give other trajectories: the difference is in the message.
+        The potential.
     """
-    found = ModelFile.named(settings.potential) if source is None else source
-    for sample in settings.samples.values():
-        require_elements(Composition.parse(sample.formula).elements, found)
+    for system in settings.systems.values():
+        require_elements(Composition.parse(system.formula).elements, source)
     path = directory / SETTINGS_FILE
     if directory.exists() and not directory.is_dir():
         raise SettingsError(f"{directory}: is a file; choose a folder with -o")
-    if path.exists():
-        before, now = _read(path), {"potential_sha256": found.sha256, **settings.trajectories}
-        then = {"potential_sha256": before["potential_sha256"], **_settings_in(before, path).trajectories}
-        both = then["samples"].keys() & now["samples"].keys()
-        for values in (then, now):
-            values["samples"] = {name: values["samples"][name] for name in sorted(both)}
-        differences = settings_difference(json.loads(json.dumps(then)), json.loads(json.dumps(now)))
-        if differences and any(directory.glob("*/*/*/checkpoint.npz")):
-            raise SettingsError(
-                f"{directory}: began with other settings: {'; '.join(differences)}; "
-                "go back to the old settings or choose another folder with -o"
-            )
-    elif directory.is_dir() and any(not item.name.startswith(".") for item in directory.iterdir()):
-        raise SettingsError(f"{directory}: holds files but no {SETTINGS_FILE}; choose another folder with -o")
+    if not path.exists():
+        if directory.is_dir() and any(not item.name.startswith(".") for item in directory.iterdir()):
+            raise SettingsError(f"{directory}: holds files but no {SETTINGS_FILE}; choose another folder with -o")
+        return
+    before = _read(path)
+    then = {"potential_sha256": before["potential_sha256"], **_settings_in(before, path).trajectories}
+    now = {"potential_sha256": source.sha256, **settings.trajectories}
+    both = then["systems"].keys() & now["systems"].keys()
+    for values in (then, now):
+        values["systems"] = {name: values["systems"][name] for name in sorted(both)}
+    differences = settings_difference(json.loads(json.dumps(then)), json.loads(json.dumps(now)))
+    if differences and any(directory.glob("*/*/*/checkpoint.npz")):
+        raise SettingsError(
+            f"{directory}: began with other settings: {'; '.join(differences)}; "
+            "go back to the old settings or choose another folder with -o"
+        )
+
+
+def write_campaign_settings(directory: Path, settings: CampaignSettings, source: PotentialSource) -> Path:
+    """Write what the Snakefile and `mlsim collect` read, and return the path; a file that says the same is left alone."""
     body = {
         "format": _FORMAT,
         "mlsim_version": __version__,
-        "potential_sha256": found.sha256,
+        "potential_sha256": source.sha256,
         **settings.model_dump(mode="json"),
         "seeds": {
-            name: {run: settings.seed_of(name, run) for run in sample.run_names}
-            for name, sample in settings.samples.items()
+            name: {run: settings.seed_of(name, run) for run in system.run_names}
+            for name, system in settings.systems.items()
         },
     }
+    path = directory / SETTINGS_FILE
     text = json.dumps(body, indent=1) + "\n"
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        atomic_write_text(path, text)
+    for target, wanted in ((path, text), (directory / QUENCH_FILE, settings.quench.to_yaml_text())):
+        if not target.exists() or target.read_text(encoding="utf-8") != wanted:
+            atomic_write_text(target, wanted)
+    return path
 
 
 def campaign_of(directory: Path) -> tuple[CampaignSettings, str]:
@@ -316,17 +324,17 @@ def campaign_of(directory: Path) -> tuple[CampaignSettings, str]:
     return _settings_in(body, path), str(body["potential_sha256"])
 
 
-def _sample(sample: Any, runs: Any, atoms: Any, file: Path) -> Any:
-    """Return a sample with its number of runs and of atoms, and the path of its structure file."""
-    if not isinstance(sample, dict):
-        return sample
-    given = {"runs": runs, "atoms": atoms, **sample}
+def _system(system: Any, runs: Any, atoms: Any, file: Path) -> Any:
+    """Return a system with its number of runs and of atoms, and the path of its structure file."""
+    if not isinstance(system, dict):
+        return system
+    given = {"runs": runs, "atoms": atoms, **system}
     crystal = given.get("crystal")
     if isinstance(crystal, str) and (file.parent / crystal).is_file():
         given["crystal"] = str((file.parent / crystal).resolve())
-    if crystal is None and "atoms" not in sample and isinstance(given["atoms"], int):
+    if crystal is None and "atoms" not in system and isinstance(given["atoms"], int):
         try:
-            composition = Composition.parse(str(sample.get("formula")))
+            composition = Composition.parse(str(system.get("formula")))
             composition.formal_charges()
             given["atoms"] = composition.nearest_atom_number(given["atoms"])
         except SettingsError:
