@@ -110,8 +110,6 @@ def collect(
     for name in settings.systems:
         if any(directory.glob(f"{name}/*/*/result.json")):
             collect_system(directory, name)
-        else:
-            typer.echo(f"{name}: no run has ended yet", err=True)
     typer.echo(f"wrote {collect_campaign(directory)}")
 
 

@@ -290,7 +290,7 @@ def require_same_trajectories(directory: Path, settings: CampaignSettings, sourc
 
 
 def write_campaign_settings(directory: Path, settings: CampaignSettings, source: PotentialSource) -> Path:
-    """Write what the Snakefile and `mlsim collect` read, and return the path; a file that says the same is left alone."""
+    """Write what the Snakefile and `mlsim collect` read, and return the path; what says the same already stays."""
     body = {
         "format": _FORMAT,
         "mlsim_version": __version__,

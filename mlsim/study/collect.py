@@ -1,4 +1,4 @@
-"""Results of the runs of a campaign, put together: for each system its numbers and what a report draws, then all side by side.
+"""Results of the runs of a campaign, put together: numbers and curves of each system, then all systems side by side.
 
 Everything is read from the files that single commands wrote. A run of another potential, or made with other settings
 than its campaign's, is refused with the difference; what is not there yet is said, and the rest is collected.

@@ -60,7 +60,7 @@ def series_of_system(system: SystemFolder) -> ReportSeries:
         potential=PotentialPart(name=system.settings.potential, sha256=system.potential_sha256),
         n_glasses=len(system.run_folders),
         n_atoms=len(ensembles[0][0]) if ensembles else own.atoms,
-        notes=tuple([*notes, *said]),
+        notes=(*notes, *said),
         published=published,
         thermo=thermo_parts(glasses) if glasses else (),
         missing=missing,

@@ -143,7 +143,7 @@ class Workflow:
     @property
     def is_local(self) -> bool:
         """Whether jobs run on this machine."""
-        return self.profile_values.get("executor", "local") == "local"
+        return bool(self.profile_values.get("executor", "local") == "local")
 
     @property
     def jobs_at_a_time(self) -> int:
@@ -234,8 +234,8 @@ def _jobs(lines: Sequence[str]) -> tuple[Job, ...]:
         if rule := _RULE.match(line):
             found.append(Job(rule.group(1), {}))
         elif found and (wildcards := _WILDCARDS.match(line)):
-            pairs = (part.split("=", 1) for part in wildcards.group(1).split(", "))
-            found[-1].wildcards.update({key: value for key, value in pairs})
+            pairs = [part.partition("=")[::2] for part in wildcards.group(1).split(", ")]
+            found[-1].wildcards.update(dict(pairs))
     return tuple(job for job in found if job.rule != "all")
 
 
