@@ -15,7 +15,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol, TextIO
 
-__all__ = ["PlainProgress", "Progress", "SilentProgress", "StopRequest", "stop_on_signals"]
+__all__ = ["PlainProgress", "Progress", "SilentProgress", "StopRequest", "leading_process", "stop_on_signals"]
+
+LEADING_PROCESS = "MLSIM_LEADING_PROCESS"
+"""Variable of the environment in which `mlsim campaign` gives its process id to the runs that it leads."""
 
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
 
@@ -94,12 +97,14 @@ def duration_text(seconds: float) -> str:
 class StopRequest:
     """Becomes true once somebody asked this process to stop; long loops look at it between two steps.
 
-    Also true when the parent that started this process has died, so that a killed run leaves no orphans computing.
+    Also true when the parent that started this process has died, or the process that leads it, so that a killed run
+    leaves no orphans computing.
     """
 
-    def __init__(self, parent_pid: int | None = None) -> None:
+    def __init__(self, parent_pid: int | None = None, leading_pid: int | None = None) -> None:
         self._event = threading.Event()
         self._parent_pid = parent_pid
+        self._leading_pid = leading_pid
 
     def set(self) -> None:
         """Ask for the stop."""
@@ -108,11 +113,31 @@ class StopRequest:
     def __bool__(self) -> bool:
         if self._parent_pid is not None and os.getppid() != self._parent_pid:
             self._event.set()
+        if self._leading_pid is not None and not _alive(self._leading_pid):
+            self._event.set()
         return self._event.is_set()
 
 
+def leading_process() -> int | None:
+    """Return the process id of the campaign that this process works for; None where there is none."""
+    text = os.environ.get(LEADING_PROCESS, "")
+    return int(text) if text.isdigit() else None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user: alive
+        return True
+    return True
+
+
 @contextmanager
-def stop_on_signals(parent_pid: int | None = None, *, also: Callable[[], None] | None = None) -> Iterator[StopRequest]:
+def stop_on_signals(
+    parent_pid: int | None = None, *, leading_pid: int | None = None, also: Callable[[], None] | None = None
+) -> Iterator[StopRequest]:
     """Turn Ctrl-C, SIGTERM and SIGUSR1 into a `StopRequest` while the block runs.
 
     A second signal of the same kind acts as usual, so an impatient Ctrl-C Ctrl-C still ends the process at once.
@@ -121,10 +146,12 @@ def stop_on_signals(parent_pid: int | None = None, *, also: Callable[[], None] |
     ----------
     parent_pid
         If given, the death of that parent process counts as a request too.
+    leading_pid
+        The same for a process further up, as `leading_process` gives it.
     also
         Called in the signal handler as well, to pass the request on.
     """
-    request = StopRequest(parent_pid)
+    request = StopRequest(parent_pid, leading_pid)
     before = {s: signal.getsignal(s) for s in STOP_SIGNALS}
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -28,7 +28,9 @@ Run = Callable[..., tuple[int, str, str]]
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Run a command in an empty folder with the toy as potential: exit code, standard output, standard error."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mlsim.study.potentials.ModelFile.named", classmethod(lambda cls, name: ToySource()))
+    monkeypatch.setattr(
+        "mlsim.study.potentials.ModelFile.named", classmethod(lambda cls, name, device="auto": ToySource())
+    )
 
     def command(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:

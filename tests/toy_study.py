@@ -33,5 +33,5 @@ def write_toy_study(folder: Path, extra: str = "") -> Path:
 
 if __name__ == "__main__":
     toy = ToySource(seconds_per_step=float(sys.argv[1]))
-    ModelFile.named = classmethod(lambda cls, name: toy)  # type: ignore[method-assign, assignment]
+    ModelFile.named = classmethod(lambda cls, name, device="auto": toy)  # type: ignore[method-assign, assignment]
     main(sys.argv[2:])

@@ -19,7 +19,9 @@ import typer
 from mlsim import __version__
 from mlsim.cli.analysis import topology
 from mlsim.cli.batch import md_batch
+from mlsim.cli.campaign import campaign, collect
 from mlsim.cli.compare import compare
+from mlsim.cli.crystal import crystal
 from mlsim.cli.fit_curve import fit_curve
 from mlsim.cli.mechanism import mechanism, vibrations
 from mlsim.cli.outside import convert_trajectory, lammps
@@ -60,6 +62,9 @@ for command, about in (
     (convert_trajectory, "A trajectory in another format."),
     (lammps, "Input of LAMMPS for a schedule."),
     (report, "Write the report page of a finished run again."),
+    (campaign, "A whole series: systems, glasses and temperatures, with Snakemake."),
+    (collect, "Results of a campaign put together, finished or not."),
+    (crystal, "A crystal relaxed with a potential."),
 ):
     app.command(short_help=about)(command)
 if importlib.util.find_spec("mlsim.cli.potential") is not None:

@@ -57,7 +57,7 @@ def md_batch(
             TrajectoryRecorder(output / r.name, r.atoms.get_chemical_symbols(), interval, r.schedule.segments[-1].end_K)
             for r in batch
         ]
-        with watched() as (progress, stop):
+        with watched(output, sum(len(r.atoms) for r in batch)) as (progress, stop):
             glasses = run_batch(
                 batch,
                 dynamics,

@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mlsim.cli.files import require_absent
+from mlsim.progress import leading_process
 from mlsim.shipped import DEFAULT_POTENTIAL
 
 if TYPE_CHECKING:
     from mlsim.melt_quench import Glass, Limits, Schedule
     from mlsim.progress import Progress, StopRequest
-    from mlsim.study import ModelFile
+    from mlsim.study import PotentialSource
 
 __all__ = ["OutputFolder", "Potential", "Seed", "md", "pack", "quench", "watched", "write_run"]
+
+_WAIT_FOR_ORPHAN_S = 60.0  # a run whose campaign was killed stops within this time
 
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
 Potential = Annotated[
     str, typer.Option(metavar="NAME", help="Shipped potential by name, a model file, or a committee (.json).")
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option(help="Where forces are computed; auto: the compiled engine if it can.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
 CommitteeWarn = Annotated[
@@ -62,6 +68,7 @@ def quench(
         float | None, typer.Option("--rate-K-per-ps", help="Cooling rate of all ramps, instead of the schedule's.")
     ] = None,
     potential: Potential = DEFAULT_POTENTIAL,
+    device: Device = "auto",
     seed: Seed = 1,
     committee_warn: CommitteeWarn = None,
     committee_stop: CommitteeStop = None,
@@ -73,11 +80,13 @@ def quench(
 
     Interrupt it anywhere: the same command goes on where it stopped.
     """
+    from mlsim.study import ModelFile
+
     plan = schedule_named(schedule)
     if rate is not None:
         plan = plan.with_rate(rate)
     asked = (committee_warn, committee_stop, rocksalt_stop)
-    _run(file, output, plan, potential, seed, frame_interval_ps=None, asked=asked)
+    _run(file, output, plan, ModelFile.named(potential, device), seed, frame_interval_ps=None, asked=asked)
 
 
 def md(
@@ -90,6 +99,7 @@ def md(
     interval: Annotated[float, typer.Option("--interval-ps", help="Time between two frames.")] = 0.02,
     timestep: Annotated[float, typer.Option("--timestep-fs", help="Time step.")] = 2.0,
     potential: Potential = DEFAULT_POTENTIAL,
+    device: Device = "auto",
     seed: Seed = 1,
     committee_warn: CommitteeWarn = None,
     committee_stop: CommitteeStop = None,
@@ -99,10 +109,12 @@ def md(
     Interrupt it anywhere: the same command goes on where it stopped.
     """
     from mlsim.melt_quench import hold_schedule
+    from mlsim.study import ModelFile
 
     plan = hold_schedule(temperature, time, ensemble, equilibration_ps=equilibration, timestep_fs=timestep)
     asked = (committee_warn, committee_stop, None)
-    _run(file, output, plan, potential, seed, frame_interval_ps=interval, temperature_K=temperature, asked=asked)
+    source = ModelFile.named(potential, device)
+    _run(file, output, plan, source, seed, frame_interval_ps=interval, temperature_K=temperature, asked=asked)
 
 
 def schedule_named(name: str) -> Schedule:
@@ -114,7 +126,7 @@ def schedule_named(name: str) -> Schedule:
     return named[name]() if name in named else read_schedule(name)
 
 
-def _limits(source: ModelFile, asked: tuple[float | None, float | None, float | None]) -> Limits:
+def _limits(source: PotentialSource, asked: tuple[float | None, float | None, float | None]) -> Limits:
     """Return the limits of a run: warning, stop and rocksalt as asked for, else as the committee was calibrated to."""
     from mlsim.melt_quench import Limits
     from mlsim.study import committee_limits
@@ -131,7 +143,7 @@ def _run(
     file: Path,
     output: Path,
     schedule: Schedule,
-    potential: str,
+    source: PotentialSource,
     seed: int,
     *,
     frame_interval_ps: float | None,
@@ -142,23 +154,22 @@ def _run(
     from mlsim.io.structures import read_structure
     from mlsim.io.trajectories import TrajectoryRecorder
     from mlsim.melt_quench import run_schedule
-    from mlsim.study import LoadedWhenNeeded, ModelFile, folder_lock, require_elements
+    from mlsim.study import LoadedWhenNeeded, folder_lock, require_elements
 
     start = read_structure(file)
-    source = ModelFile.named(potential)
     require_elements(start.get_chemical_symbols(), source)
     calculator = LoadedWhenNeeded(source)
-    if source.deviations_eV_A is not None:
+    if getattr(source, "deviations_eV_A", None) is not None:
         typer.echo(str(calculator.loaded()))  # how often the members are asked, and at what cost
     if output.exists() and not output.is_dir():
         from mlsim.errors import SettingsError
 
         raise SettingsError(f"{output}: is a file; choose a folder with -o")
-    with folder_lock(output):
+    with folder_lock(output, wait_s=0.0 if leading_process() is None else _WAIT_FOR_ORPHAN_S):
         recorder = None
         if frame_interval_ps is not None:
             recorder = TrajectoryRecorder(output, start.get_chemical_symbols(), frame_interval_ps, temperature_K)
-        with watched() as (progress, stop):
+        with watched(output, len(start)) as (progress, stop):
             glass = run_schedule(
                 start,
                 schedule,
@@ -212,10 +223,15 @@ def write_run(output: Path, glass: Glass) -> None:
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[tuple[Progress, StopRequest]]:
-    """Progress of one run and the request to stop it."""
+def watched(output: Path, n_atoms: int) -> Iterator[tuple[Progress, StopRequest]]:
+    """Progress of one run, which also notes its cost however it ends, and the request to stop it."""
     from mlsim.cli.display import study_display
     from mlsim.progress import stop_on_signals
+    from mlsim.study.cost import CostMeter
 
-    with stop_on_signals() as stop, study_display(one_run=True) as display:
-        yield lambda stage, done, total: display("run", stage, done, total), stop
+    with stop_on_signals(leading_pid=leading_process()) as stop, study_display(one_run=True) as display:
+        meter = CostMeter(output, n_atoms, lambda stage, done, total: display("run", stage, done, total))
+        try:
+            yield meter, stop
+        finally:
+            meter.write()

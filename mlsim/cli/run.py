@@ -102,6 +102,28 @@ def report(
 
     if figure is not None:
         require_absent(figure, force)
+    if (directory / "campaign.json").is_file():
+        typer.echo(f"wrote {_contents_page(directory)}")
+        return
     typer.echo(f"wrote {write_report(directory)}")
     if figure is not None:
         typer.echo(f"wrote {write_figure(directory, figure)}")
+
+
+def _contents_page(directory: Path) -> Path:
+    """Write the report of each system of a campaign, and a page that leads to them."""
+    import json
+    from html import escape
+
+    from mlsim.io.atomic import atomic_write_text
+    from mlsim.report import write_report
+
+    body = json.loads((directory / "campaign.json").read_text(encoding="utf-8"))
+    lines = [f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(body['title'])}</title><ul>"]
+    for system in body["systems"]:
+        page = write_report(directory / system["name"])
+        link = escape(page.relative_to(directory).as_posix())
+        lines.append(f"<li><a href='{link}'>{escape(system['name'])}: {escape(system['formula'])}</a></li>")
+    target = directory / "report.html"
+    atomic_write_text(target, "\n".join([*lines, "</ul></html>", ""]))
+    return target

@@ -37,7 +37,9 @@ __all__ = [
     "Reference",
     "Result",
     "first_problem",
+    "provenance_as_json",
     "read_result",
+    "row_as_json",
     "write_result",
 ]
 
@@ -182,7 +184,7 @@ def write_result(
             at = "" if row.temperature_K is None else f" at {row.temperature_K:g} K"
             raise DataError(f"{target}: quantity '{row.name}'{at} is given twice; give each name once per temperature")
         seen.add(key)
-    body = {"quantities": [_row_as_json(row) for row in rows], "provenance": _provenance_as_json(target, provenance)}
+    body = {"quantities": [row_as_json(row) for row in rows], "provenance": provenance_as_json(target, provenance)}
     atomic_write_text(target, json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     return target
 
@@ -259,7 +261,8 @@ def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _row_as_json(row: QuantityRow) -> dict[str, Any]:
+def row_as_json(row: QuantityRow) -> dict[str, Any]:
+    """Return a row as it stands in a file."""
     reference = row.reference
     body: dict[str, Any] = {
         "name": row.name,
@@ -290,7 +293,8 @@ def _row_from_json(row: _RowJson) -> QuantityRow:
     return QuantityRow(row.name, estimate, row.method, row.temperature_K, reference)
 
 
-def _provenance_as_json(target: Path, provenance: Provenance | Mapping[str, Any]) -> dict[str, Any]:
+def provenance_as_json(target: Path, provenance: Provenance | Mapping[str, Any]) -> dict[str, Any]:
+    """Return a provenance as it stands in the file `target`."""
     if isinstance(provenance, Mapping):
         known = Provenance.__dataclass_fields__
         unknown = sorted(set(provenance) - set(known))

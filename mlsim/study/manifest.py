@@ -102,8 +102,8 @@ def settings_difference(before: Any, now: Any, key: str = "") -> list[str]:
 
 
 @contextlib.contextmanager
-def folder_lock(directory: Path, *, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold the lock of a folder while the block runs.
+def folder_lock(directory: Path, *, wait_s: float = 0.0) -> Iterator[int | None]:
+    """Hold the lock of a folder while the block runs; gives its file descriptor where there are such locks.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def folder_lock(directory: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     if not _POSIX:  # no such lock there
-        yield
+        yield None
         return
     import fcntl
 
@@ -133,7 +133,7 @@ def folder_lock(directory: Path, *, wait_s: float = 0.0) -> Iterator[None]:
                         f"{directory}: another mlsim run is working in this folder; wait for it or choose another --out"
                     ) from None
                 time.sleep(0.1)
-        yield
+        yield stream.fileno()
 
 
 def _read(path: Path) -> dict[str, Any]:

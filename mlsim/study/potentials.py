@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from mlsim.errors import DataError, SettingsError
 from mlsim.melt_quench import Limits
@@ -43,21 +43,23 @@ class ModelFile:
     sha256: str
     elements: tuple[str, ...]
     cutoff_A: float | None = None
+    device: str | None = None
     deviations_eV_A: tuple[float, float] | None = None
 
     @classmethod
-    def named(cls, name: str) -> ModelFile:
-        """Return the potential of that name or path."""
+    def named(cls, name: str, device: Literal["auto", "cpu", "cuda"] = "auto") -> ModelFile:
+        """Return the potential of that name or path; `auto` is the fastest that is exact (`mlsim.potential.load`)."""
         from mlsim.potential import describe
 
         info = describe(name)
-        return cls(name, info.sha256, tuple(info.elements), info.cutoff_A, info.deviations_eV_A)
+        chosen = None if device == "auto" else device
+        return cls(name, info.sha256, tuple(info.elements), info.cutoff_A, chosen, info.deviations_eV_A)
 
     def load(self) -> Calculator:
         """Return the calculator."""
         from mlsim.potential import load
 
-        return load(self.name)
+        return load(self.name, device=self.device)
 
 
 class LoadedWhenNeeded:

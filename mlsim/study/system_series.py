@@ -1,0 +1,141 @@
+"""What a report draws of one system of a campaign: the same `series.json` that `mlsim run` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlsim.errors import MlsimError
+from mlsim.io.published import published_sample
+from mlsim.io.series import PotentialPart, ReportSeries, Section
+from mlsim.io.structures import read_structure
+from mlsim.io.trajectories import MERGED_NAME, read_trajectory
+from mlsim.melt_quench import ElementMemory, Glass, ThermoLog
+from mlsim.melt_quench.checkpoint import read_checkpoint
+from mlsim.study.settings import GlassSettings, ScatteringSettings, StudySettings, TransportSettings
+from mlsim.study.structure_part import glass_notes, scattering_series, thermo_parts, topology_part
+from mlsim.study.transport_part import transport_part
+from mlsim.transport import equilibrated
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ase import Atoms
+
+    from mlsim.io.results import Reference
+    from mlsim.study.collect import SystemFolder
+    from mlsim.trajectory import Trajectory
+
+__all__ = ["series_of_system"]
+
+
+def series_of_system(system: SystemFolder) -> ReportSeries:
+    """Return curves, histograms and histories of what has ended; what has not is named under `missing`.
+
+    Trajectories are cut where their potential energy settles, as `mlsim transport` cuts them.
+    """
+    own = system.settings.systems[system.name]
+    settings = _study(system)
+    published = published_sample(own.formula) if system.is_glass else None
+    references = {} if published is None else {v.name: published.reference_for(v.name) for v in published.quantities}
+    ensembles = [_frames(folder) for folder in system.ended("structure")]
+    glasses = [_glass(folder) for folder in system.ended("quench")] if system.is_glass else []
+    fields: dict[str, Any] = {}
+    missing: dict[Section, str] = {"measured": "no measured curve was given for this system"}
+    notes = list(glass_notes(glasses, ensembles)) if glasses and ensembles else []
+    if ensembles:
+        fields |= scattering_series(ensembles, settings.scattering)
+        fields |= topology_part(ensembles, settings, references).series
+    else:
+        missing["scattering"] = missing["partials"] = "no run at 300 K has ended yet"
+    transport, said = _transport(system, glasses, settings, references)
+    missing |= transport.pop("missing", {})
+    fields |= transport
+    if not system.is_glass:
+        missing["thermo"] = "a crystal: nothing was quenched"
+    return ReportSeries(
+        title=system.name,
+        composition=own.formula,
+        preset="campaign",
+        potential=PotentialPart(name=system.settings.potential, sha256=system.potential_sha256),
+        n_glasses=len(system.run_folders),
+        n_atoms=len(ensembles[0][0]) if ensembles else own.atoms,
+        notes=(*notes, *said),
+        published=published,
+        thermo=thermo_parts(glasses) if glasses else (),
+        missing=missing,
+        **fields,
+    )
+
+
+def _study(system: SystemFolder) -> StudySettings:
+    """Return the settings of this system in the form that the parts of a study take."""
+    campaign, own = system.settings, system.settings.systems[system.name]
+    md = campaign.md
+    return StudySettings(
+        name=system.name,
+        composition=own.formula,
+        preset="campaign",
+        potential=campaign.potential,
+        seed=campaign.seed,
+        glasses=GlassSettings(
+            number=own.runs, atoms=_whole(own.formula, own.atoms), packing_density_g_cm3=campaign.packing_density_g_cm3
+        ),
+        melt_quench=campaign.quench,
+        transport=TransportSettings(
+            temperatures_K=md.temperatures_K,
+            equilibration_ps=md.equilibration_ps,
+            time_ps=md.time_ps,
+            timestep_fs=md.timestep_fs,
+            frame_interval_fs=md.interval_ps * 1000,
+        ),
+        scattering=ScatteringSettings(q_max_per_A=campaign.scattering.q_max_per_A),
+    )
+
+
+def _whole(formula: str, atoms: int) -> int:
+    from mlsim.composition import Composition
+
+    return Composition.parse(formula).nearest_atom_number(atoms)
+
+
+def _transport(
+    system: SystemFolder, glasses: Sequence[Glass], settings: StudySettings, references: Mapping[str, Reference | None]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the fields of the transport part, and its notes."""
+    trajectories: dict[float, list[Trajectory]] = {}
+    for kelvin in system.settings.md.temperatures_K:
+        ended = [equilibrated(read_trajectory(f / MERGED_NAME))[0] for f in system.ended(f"md-{kelvin:g}K")]
+        if ended:
+            trajectories[kelvin] = ended
+    if not trajectories:
+        why = "no run of the MD has ended yet"
+        return {"missing": {"displacement": why, "arrhenius": why}}, ()
+    try:
+        part = transport_part(trajectories, [glass.log for glass in glasses], settings, dict(references))
+    except MlsimError as error:
+        return {"missing": {"displacement": str(error), "arrhenius": str(error)}}, ()
+    return dict(part.series), part.notes
+
+
+def _frames(folder: Path) -> list[Atoms]:
+    return list(read_trajectory(folder / MERGED_NAME).frames())
+
+
+def _glass(folder: Path) -> Glass:
+    """Return the glass at the end of a quench that has ended."""
+    from mlsim.errors import DataError
+    from mlsim.melt_quench import Schedule
+
+    checkpoint = read_checkpoint(folder)
+    if checkpoint is None:
+        raise DataError(f"{folder}: no checkpoint is there any more; the history of this glass is lost")
+    made = checkpoint.settings
+    return Glass(
+        read_structure(folder / "glass.extxyz"),
+        Schedule.from_data(made["schedule"], str(folder)),
+        str(made["potential_sha256"]),
+        int(made["seed"]),
+        ThermoLog.of_rows(checkpoint.arrays["log"]),
+        {element: ElementMemory(**values) for element, values in checkpoint.melt_memory.items()},
+    )
