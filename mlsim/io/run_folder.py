@@ -34,9 +34,20 @@ _PIECES: Final = {
 
 @dataclass(frozen=True)
 class RefinedCurve:
-    """One data set of a refinement: columns x, data, data_sigma, model, model_error of `fit_<name>.csv`."""
+    """One data set of a refinement: columns x, data, data_sigma, model, model_error of `fit_<name>.csv`.
+
+    Attributes
+    ----------
+    name
+        Name of the data set.
+    of_q
+        Whether x is Q in 1/Å; else it is r in Å.
+    x, data, model, model_error
+        Arrays of shape (point,).
+    """
 
     name: str
+    of_q: bool
     x: NDArray[np.float64]
     data: NDArray[np.float64]
     model: NDArray[np.float64]
@@ -131,17 +142,20 @@ def read_refinement(folder: Path) -> Refinement | None:
     numbers = folder / "result.json"
     if not numbers.is_file():
         return None
-    curves = tuple(_refined_curve(file) for file in sorted(folder.glob("fit_*.csv")))
-    return Refinement(read_result(numbers), curves, _verdicts(folder / "influence.json"))
+    result = read_result(numbers)
+    curves = tuple(_refined_curve(file, result) for file in sorted(folder.glob("fit_*.csv")))
+    return Refinement(result, curves, _verdicts(folder / "influence.json"))
 
 
-def _refined_curve(path: Path) -> RefinedCurve:
+def _refined_curve(path: Path, result: Result) -> RefinedCurve:
+    name = path.stem.removeprefix("fit_")
+    row = result.row(f"rw_{name}")
     try:
         table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
         x, data, _, model, error = table.T
     except (ValueError, OSError) as problem:
         raise DataError(f"{path}: not a table of x,data,data_sigma,model,model_error ({problem})") from problem
-    return RefinedCurve(path.stem.removeprefix("fit_"), x, data, model, error)
+    return RefinedCurve(name, row is not None and "Q [S" in row.method, x, data, model, error)
 
 
 def _verdicts(path: Path) -> dict[str, str]:
