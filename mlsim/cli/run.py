@@ -1,4 +1,4 @@
-"""`mlsim run` and `mlsim report`: the whole study, and its page again."""
+"""`mlsim run`: the whole study."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["report", "run"]
+__all__ = ["run"]
 
 
 def run(
@@ -34,21 +34,3 @@ def run(
     with stop_on_signals() as stop, study_display() as display:
         outcome = run_study(settings, directory, jobs=jobs, progress=display, stop=stop)
     print_outcome(outcome)
-
-
-def report(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished `mlsim run`.")],
-    figure: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also draw the four-panel figure: .png, .pdf or .svg.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the figure if it is there.")] = False,
-) -> None:
-    """Write DIR/report.html again from DIR/result.json and DIR/series.json."""
-    from mlsim.cli.files import require_absent
-    from mlsim.report import write_figure, write_report
-
-    if figure is not None:
-        require_absent(figure, force)
-    typer.echo(f"wrote {write_report(directory)}")
-    if figure is not None:
-        typer.echo(f"wrote {write_figure(directory, figure)}")

@@ -95,7 +95,7 @@ def templates(*, html: bool) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(gauge=_gauge, published_text=published_text, unit_text=unit_text)
-    environment.filters["lowered"] = _lowered
+    environment.filters.update(lowered=_lowered, cell=_cell)
     return environment
 
 
@@ -103,6 +103,12 @@ def _lowered(formula: str) -> Markup:
     """Return a formula with its indices lowered."""
     pieces = [Markup("<sub>{}</sub>").format(text) if low else escape(text) for text, low in subscripts(formula)]
     return Markup("").join(pieces)
+
+
+def _cell(text: str) -> str:
+    """Return text that neither ends a cell of a Markdown table nor is read as HTML or emphasis."""
+    flat = " ".join(str(text).split())
+    return "".join(f"\\{sign}" if sign in "|*_`[]<>" else sign for sign in flat)
 
 
 def own_file(name: str) -> str:

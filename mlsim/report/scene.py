@@ -145,7 +145,7 @@ def _hull(corners: NDArray[np.float64]) -> list[tuple[int, int, int]]:
     from scipy.spatial import ConvexHull, QhullError
 
     try:
-        return [tuple(triangle) for triangle in ConvexHull(corners).simplices.tolist()]
+        return [(a, b, c) for a, b, c in ConvexHull(corners).simplices.tolist()]
     except QhullError:
         return []
 

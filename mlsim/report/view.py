@@ -224,7 +224,8 @@ def _reasons(series: ReportSeries) -> dict[str, str]:
     """Return why each section may be empty: the run's own words first."""
     why = "no file was given" if series.published is None else "no raw curve of this glass is public that we know of"
     own = "To see your own data here, name the file under “measurement:” in the study and run again."
-    return {**_REASONS, "measured": f"No measured curve is drawn: {why}. {own}", **series.missing}
+    said: dict[Section, str] = {**_REASONS, "measured": f"No measured curve is drawn: {why}. {own}", **series.missing}
+    return {str(section): text for section, text in said.items()}
 
 
 def _card(potential: PotentialPart | None) -> tuple[tuple[CardError, ...], str]:

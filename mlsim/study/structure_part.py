@@ -190,7 +190,7 @@ def _snapshot(
         label="glass 1",
         elements=tuple(shown.get_chemical_symbols()),
         positions_A=tuple(tuple(row) for row in shown.positions.round(4).tolist()),
-        cell_A=tuple(tuple(row) for row in shown.cell.array.tolist()),
+        cell_A=(tuple(shown.cell[0].tolist()), tuple(shown.cell[1].tolist()), tuple(shown.cell[2].tolist())),
         center=center,
         bridging=tuple(bridging),
         cutoffs_A={"-".join(pair): value for pair, value in cutoffs.items()},
