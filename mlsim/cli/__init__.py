@@ -26,8 +26,9 @@ from mlsim.cli.fit_curve import fit_curve
 from mlsim.cli.mechanism import mechanism, vibrations
 from mlsim.cli.outside import convert_trajectory, lammps
 from mlsim.cli.pipeline import md, pack, quench
+from mlsim.cli.report import report
 from mlsim.cli.rmc import rmc
-from mlsim.cli.run import quench_series, report, run
+from mlsim.cli.run import quench_series, run
 from mlsim.cli.scattering import convert, identify, scatter
 from mlsim.cli.transport import transport
 from mlsim.errors import Interrupted, MlsimError
@@ -61,7 +62,7 @@ for command, about in (
     (vibrations, "Vibrational density of states and attempt frequency, from trajectories or phonons."),
     (convert_trajectory, "A trajectory in another format."),
     (lammps, "Input of LAMMPS for a schedule."),
-    (report, "Write the report page of a finished run again."),
+    (report, "Report of a run or of a series: HTML, Markdown, figures for papers."),
     (campaign, "A whole series: systems, glasses and temperatures, with Snakemake."),
     (collect, "Results of a campaign put together, finished or not."),
     (crystal, "A crystal relaxed with a potential."),

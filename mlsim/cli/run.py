@@ -1,4 +1,4 @@
-"""`mlsim run`, `mlsim quench-series` and `mlsim report`: the whole study, at several rates, and its page again."""
+"""`mlsim run` and `mlsim quench-series`: the whole study, and its glasses at several rates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from mlsim.study import QuenchRate
 
-__all__ = ["quench_series", "report", "run"]
+__all__ = ["quench_series", "run"]
 
 _SHOWN = ("density_g_cm3", "potential_energy_eV_per_atom")
 
@@ -87,43 +87,3 @@ def _print_series(series: tuple[QuenchRate, ...]) -> None:
         rows,
         f"± one standard error over {n} independent glasses at each rate",
     )
-
-
-def report(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished `mlsim run`.")],
-    figure: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also draw the four-panel figure: .png, .pdf or .svg.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the figure if it is there.")] = False,
-) -> None:
-    """Write DIR/report.html again from DIR/result.json and DIR/series.json."""
-    from mlsim.cli.files import require_absent
-    from mlsim.report import write_figure, write_report
-
-    if figure is not None:
-        require_absent(figure, force)
-    if (directory / "campaign.json").is_file():
-        typer.echo(f"wrote {_contents_page(directory)}")
-        return
-    typer.echo(f"wrote {write_report(directory)}")
-    if figure is not None:
-        typer.echo(f"wrote {write_figure(directory, figure)}")
-
-
-def _contents_page(directory: Path) -> Path:
-    """Write the report of each system of a campaign, and a page that leads to them."""
-    import json
-    from html import escape
-
-    from mlsim.io.atomic import atomic_write_text
-    from mlsim.report import write_report
-
-    body = json.loads((directory / "campaign.json").read_text(encoding="utf-8"))
-    lines = [f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(body['title'])}</title><ul>"]
-    for system in body["systems"]:
-        page = write_report(directory / system["name"])
-        link = escape(page.relative_to(directory).as_posix())
-        lines.append(f"<li><a href='{link}'>{escape(system['name'])}: {escape(system['formula'])}</a></li>")
-    target = directory / "report.html"
-    atomic_write_text(target, "\n".join([*lines, "</ul></html>", ""]))
-    return target

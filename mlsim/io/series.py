@@ -31,13 +31,25 @@ __all__ = [
     "ReportSeries",
     "Section",
     "Share",
+    "SnapshotPart",
     "ThermoPart",
     "read_series",
     "write_series",
 ]
 
 Section = Literal[
-    "scattering", "partials", "coordination", "links", "chlorine", "displacement", "arrhenius", "thermo", "measured"
+    "scattering",
+    "partials",
+    "q_partials",
+    "coordination",
+    "links",
+    "chlorine",
+    "displacement",
+    "arrhenius",
+    "thermo",
+    "measured",
+    "snapshot",
+    "committee",
 ]
 """Parts of the report whose absence `ReportSeries.missing` can explain."""
 
@@ -218,16 +230,63 @@ class ArrheniusPart(_Part):
 
 
 class ThermoPart(_Part):
-    """History of one glass from the melt on: temperature and mass density against time, equally long."""
+    """History of one glass from the melt on, all arrays equally long.
+
+    Attributes
+    ----------
+    label
+        Name of the glass.
+    time_ps, temperature_K, density_g_cm3
+        Temperature and mass density against time.
+    energy_eV_per_atom
+        Potential energy; None in files of earlier versions.
+    committee_eV_A
+        Largest deviation of a committee on an atom, eV/Å; None for a single model.
+    """
 
     label: str
     time_ps: Numbers
     temperature_K: Numbers
     density_g_cm3: Numbers
+    energy_eV_per_atom: Numbers | None = None
+    committee_eV_A: Numbers | None = None
 
     @model_validator(mode="after")
     def _equally_long(self) -> Self:
-        _same_length(time_ps=self.time_ps, temperature_K=self.temperature_K, density_g_cm3=self.density_g_cm3)
+        _same_length(**{name: getattr(self, name) for name in type(self).model_fields if name != "label"})
+        return self
+
+
+class SnapshotPart(_Part):
+    """Atoms of one glass, for the view of its polyhedra.
+
+    Attributes
+    ----------
+    label
+        Name of the glass.
+    elements
+        Chemical symbols, one per atom.
+    positions_A, cell_A
+        Å, shapes (atom, 3) and (3, 3), vectors of the periodic cell in rows.
+    center, bridging
+        Cation of the polyhedra and the anions at their corners.
+    cutoffs_A
+        Longest bond by sorted pair of elements, for example "O-Zr", Å.
+    """
+
+    label: str
+    elements: tuple[str, ...]
+    positions_A: tuple[Numbers, ...]
+    cell_A: tuple[Numbers, Numbers, Numbers]
+    center: str
+    bridging: tuple[str, ...]
+    cutoffs_A: dict[str, Positive]
+
+    @model_validator(mode="after")
+    def _equally_long(self) -> Self:
+        _same_length(elements=self.elements, positions_A=self.positions_A)
+        if any(len(row) != 3 for row in (*self.positions_A, *self.cell_A)):
+            raise ValueError("positions_A and cell_A need three numbers in every row")
         return self
 
 
@@ -260,8 +319,10 @@ class ReportSeries(_Part):
         Upper limit of the sine transform of `g_pdf`, 1/Å.
     measured
         The user's curves; empty when none was given.
-    partials
-        g_ij(r) by pair, for example "Zr-O".
+    partials, q_partials
+        g_ij(r) and the Faber–Ziman A_ij(Q) by pair, for example "O-Zr".
+    snapshot
+        One glass, for the view of its polyhedra.
     coordination, links, cl_by_zr
         Histograms and bars over glasses. Labels of `links`: the contract names `zr_zr_..._fraction`;
         labels of `cl_by_zr`: the number of Zr neighbours, "0", "1", "2", ...
@@ -284,6 +345,8 @@ class ReportSeries(_Part):
     q_max_per_A: Positive | None = None
     measured: tuple[MeasuredCurve, ...] = ()
     partials: dict[str, Line] = Field(default_factory=dict)
+    q_partials: dict[str, Line] = Field(default_factory=dict)
+    snapshot: SnapshotPart | None = None
     coordination: tuple[CoordinationHistogram, ...] = ()
     links: tuple[Share, ...] = ()
     cl_by_zr: tuple[Share, ...] = ()

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ValidationError
 from mlsim.errors import SettingsError, did_you_mean
 from mlsim.melt_quench import Schedule
 
-__all__ = ["checked_settings", "file_sha256", "read_schedule", "read_settings"]
+__all__ = ["checked_settings", "file_sha256", "read_schedule", "read_settings", "settings_difference"]
 
 Model = TypeVar("Model", bound=BaseModel)
 _LARGEST_FILE_BYTES = 1_000_000
+_ABSENT = "nothing"
 
 
 class _Loader(yaml.SafeLoader):
@@ -139,3 +140,33 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
         if (found := _model_in(argument)) is not None:
             return found
     return None
+
+
+def settings_difference(before: Any, now: Any, key: str = "") -> list[str]:
+    """Return the differences between two sets of settings, each as `key was X, now Y`.
+
+    Examples
+    --------
+    >>> settings_difference({"seed": 1, "glasses": {"atoms": 114}}, {"seed": 2, "glasses": {"atoms": 114}})
+    ['seed was 1, now 2']
+    """
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        names = list(dict.fromkeys([*before, *now]))
+        parts = (
+            settings_difference(before.get(name, _ABSENT), now.get(name, _ABSENT), f"{key}.{name}" if key else name)
+            for name in names
+        )
+        return [line for part in parts for line in part]
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now) and _nested(before):
+        parts = (settings_difference(a, b, f"{key}.{i}") for i, (a, b) in enumerate(zip(before, now, strict=True)))
+        return [line for part in parts for line in part]
+    return [] if before == now else [f"{key} was {_short(before)}, now {_short(now)}"]
+
+
+def _nested(values: list[Any]) -> bool:
+    return any(isinstance(value, Mapping | list) for value in values)
+
+
+def _short(value: Any) -> str:
+    text = value[:12] if isinstance(value, str) and len(value) == 64 else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -153,7 +153,7 @@ def comparisons(result: Result, series: ReportSeries) -> list[tuple[str, list[Co
 
 def summary(result: Result, series: ReportSeries) -> str:
     """Return the paragraph at the top of the report, made from the numbers."""
-    sentences = [_made_of(result, series), _structure(result), _transport(result, series), _verdicts(result)]
+    sentences = [_made_of(result, series), _transport(result, series), _structure(result), _verdicts(result)]
     return " ".join(sentence for sentence in sentences if sentence)
 
 

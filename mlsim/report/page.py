@@ -5,37 +5,43 @@ from __future__ import annotations
 import importlib.resources
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from mlsim import __version__
 from mlsim.io.atomic import atomic_write_text
-from mlsim.io.results import read_result
-from mlsim.io.series import ReportSeries, Section, read_series
-from mlsim.report.charts import all_charts
-from mlsim.report.comparison import Comparison, comparisons, summary
+from mlsim.io.run_folder import read_run
+from mlsim.report.comparison import Comparison
 from mlsim.report.palette import MODEL, PUBLISHED
-from mlsim.report.words import published_text, unit_text
+from mlsim.report.scene import Scene
+from mlsim.report.traces import Chart
+from mlsim.report.view import View, view_of
+from mlsim.report.words import published_text, subscripts, unit_text
 
-__all__ = ["write_report"]
+__all__ = ["own_file", "page_text", "templates", "write_report"]
 
 _GAUGE_END: Final = 6.0
-_REASONS: Final[dict[Section, str]] = {
-    "scattering": "No scattering curve: this run did not compute one.",
-    "partials": "No partial pair distributions: this run did not compute them.",
-    "coordination": "No coordination numbers: this run did not compute them.",
-    "links": "No Zr–Zr links: this run did not compute them, or the glass has none.",
-    "chlorine": "No Cl surroundings: this run did not compute them.",
-    "displacement": "No displacements: this run did no transport.",
-    "arrhenius": "No Arrhenius plot: this run has no diffusivity.",
-    "thermo": "No history: this run did not record temperature and density.",
-}
+_SECTIONS: Final = (
+    ("numbers", "answer"),
+    ("scattering", "scattering"),
+    ("rmc", "refinement"),
+    ("topology", "polyhedra"),
+    ("view", "glass"),
+    ("transport", "transport"),
+    ("thermo", "density"),
+    ("potential", "potential"),
+    ("caveats", "caveats"),
+    ("methods", "methods"),
+    ("provenance", "provenance"),
+)
 
 
 def write_report(directory: str | os.PathLike[str]) -> Path:
-    """Write `report.html` from the `result.json` and `series.json` of a folder, and return its path.
+    """Write `report.html` from what lies in the folder of a run, and return its path.
 
     The page holds everything that it shows, plotly.js included (5 MB), and asks no other host for anything.
     A part for which there are no data says why.
@@ -43,48 +49,71 @@ def write_report(directory: str | os.PathLike[str]) -> Path:
     Raises
     ------
     DataError
-        When one of the two files is missing or does not follow its form, or the page cannot be written.
+        When there is neither result.json nor series.json, a file does not follow its form, or the page cannot be
+        written.
+    SettingsError
+        When the files were made with different potentials or settings.
     """
     folder = Path(directory)
-    result, series = read_result(folder / "result.json"), read_series(folder / "series.json")
-    charts = all_charts(series)
-    text = _template().render(
-        series=series,
-        provenance=result.provenance,
-        groups=comparisons(result, series),
-        summary=summary(result, series),
-        charts=charts,
-        charts_json=_inert_json(charts),
-        reasons=_reasons(series),
-        measured_alt=_measured_alt(series),
-        gauge=_gauge,
-        published_text=published_text,
-        unit_text=unit_text,
-        style=Markup(_own_file("style.css")),
-        script=Markup(_own_file("page.js")),
-        plotly_js=Markup(_plotly_js()),
-    )
+    view = view_of(read_run(folder))
+    words = {"v": view, "title": view.title, "sections": _SECTIONS}
     target = folder / "report.html"
-    atomic_write_text(target, text)
+    atomic_write_text(target, page_text("one.html.j2", words, view.charts, scenes_of(view)))
     return target
 
 
-def _reasons(series: ReportSeries) -> dict[Section, str]:
-    """Return why each section may be empty: the run's own words first."""
-    why = "no file was given" if series.published is None else "no raw curve of this glass is public that we know of"
-    own = "To see your own data here, name the file under “measurement:” in the study and run again."
-    return {**_REASONS, "measured": f"No measured curve is drawn: {why}. {own}", **series.missing}
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+def page_text(template: str, words: Mapping[str, Any], charts: Mapping[str, Chart], scenes: Mapping[str, Scene]) -> str:
+    """Return a whole page: a template that extends `page.html.j2`, with the plots and shapes that it draws."""
+    return (
+        templates(html=True)
+        .get_template(template)
+        .render(
+            **words,
+            version=__version__,
+            charts_json=_inert_json(charts),
+            scenes_json=_inert_json({name: scene.as_json() for name, scene in scenes.items()}),
+            style=Markup(own_file("style.css")),
+            viewer=Markup(own_file("viewer.js")),
+            script=Markup(own_file("page.js")),
+            plotly_js=Markup(_plotly_js()),
+        )
     )
-    return environment.from_string(_own_file("template.html.j2"))
 
 
-def _own_file(name: str) -> str:
-    return importlib.resources.files("mlsim.report").joinpath(name).read_text(encoding="utf-8")
+def scenes_of(view: View) -> dict[str, Scene]:
+    """Return the shapes of a view by the name of their place in the page."""
+    return {} if view.scene is None else {f"{view.prefix}scene": view.scene}
+
+
+def templates(*, html: bool) -> jinja2.Environment:
+    """Return the environment of our templates; values are escaped in HTML only."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(own_file),
+        autoescape=html,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(gauge=_gauge, published_text=published_text, unit_text=unit_text)
+    environment.filters.update(lowered=_lowered, cell=_cell)
+    return environment
+
+
+def _lowered(formula: str) -> Markup:
+    """Return a formula with its indices lowered."""
+    pieces = [Markup("<sub>{}</sub>").format(text) if low else escape(text) for text, low in subscripts(formula)]
+    return Markup("").join(pieces)
+
+
+def _cell(text: str) -> str:
+    """Return text that neither ends a cell of a Markdown table nor is read as HTML or emphasis."""
+    flat = " ".join(str(text).split())
+    return "".join(f"\\{sign}" if sign in "|*_`[]<>" else sign for sign in flat)
+
+
+def own_file(name: str) -> str:
+    """Return the text of a file among our templates."""
+    return importlib.resources.files("mlsim.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _plotly_js() -> str:
@@ -95,10 +124,6 @@ def _inert_json(value: Any) -> Markup:
     """Return JSON that no browser can take for the end of its script element."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
-
-
-def _measured_alt(series: ReportSeries) -> str:
-    return ", with the curves of the user and the difference" if series.measured else ""
 
 
 def _gauge(row: Comparison) -> Markup:

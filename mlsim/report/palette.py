@@ -9,14 +9,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["ANION", "DATA", "DIFFERENCE", "MODEL", "PUBLISHED", "SERIES", "faded", "temperature_colours"]
+__all__ = [
+    "ANION",
+    "DATA",
+    "DIFFERENCE",
+    "MODEL",
+    "PUBLISHED",
+    "SERIES",
+    "Colour",
+    "between",
+    "faded",
+    "temperature_colours",
+]
 
 MODEL: Final = "#2a7fb8"
 PUBLISHED: Final = "#d1495b"
 DATA: Final = "#8a8f98"
-DIFFERENCE: Final = "#3a9d6e"
-ANION: Final = {"O": "#d1495b", "Cl": "#3a9d6e"}
-SERIES: Final = ("#2a7fb8", "#e08a2b", "#3a9d6e", "#a65fa3", "#8a6d4b", "#4bb3c4", "#d1495b", "#7f8ea3")
+DIFFERENCE: Final = "#e08a2b"
+ANION: Final = {"O": "#c8374b", "Cl": "#6cbf9b"}
+SERIES: Final = ("#2a7fb8", "#e08a2b", "#6cbf9b", "#735b4b", "#8e55c9", "#4bb3c4", "#c8374b", "#7f8ea3")
+
+Colour = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
 
 _COLD: Final = (58, 110, 190)
 _MIDDLE: Final = (200, 130, 150)
@@ -45,9 +59,16 @@ def temperature_colours(temperatures_K: Sequence[float]) -> list[str]:
     """
     ranks = {t: i for i, t in enumerate(sorted(set(temperatures_K)))}
     last = max(len(ranks) - 1, 1)
-    return [_between(ranks[t] / last) for t in temperatures_K]
+    return [between(_COLD, _MIDDLE, _HOT, ranks[t] / last) for t in temperatures_K]
 
 
-def _between(position: float) -> str:
-    low, high, share = (_COLD, _MIDDLE, 2 * position) if position < 0.5 else (_MIDDLE, _HOT, 2 * position - 1)
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(low, high, strict=True))
+def between(low: Colour, middle: Colour, high: Colour, position: float) -> str:
+    """Return the colour at a place between three: 0 is the first, 1 the last.
+
+    Examples
+    --------
+    >>> between((0, 0, 0), (100, 100, 100), (255, 255, 255), 0.25)
+    '#323232'
+    """
+    first, last, share = (low, middle, 2 * position) if position < 0.5 else (middle, high, 2 * position - 1)
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(first, last, strict=True))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 
+from mlsim.io.results import QuantityRow
 from mlsim.io.series import Line, MeasuredCurve, ReportSeries
 from mlsim.report.palette import ANION, DATA, DIFFERENCE, MODEL, PUBLISHED, SERIES
 from mlsim.report.traces import Chart, axis, chart, error_bars, escaped, line_with_band, rounded, thinned
-from mlsim.report.words import pair_text
+from mlsim.report.words import label_of, pair_text, subscripts
 
 __all__ = [
     "JOINT_LINKS",
@@ -19,6 +21,7 @@ __all__ = [
     "links",
     "measured_alone",
     "partials",
+    "polyhedra",
     "published_links",
     "scattering",
 ]
@@ -32,6 +35,7 @@ LINK_NAMES: Final = {
 JOINT_LINKS: Final = ("zr_zr_edge_fraction", "zr_zr_face_fraction")
 """Published only as a sum."""
 
+_MOST_POLYHEDRA: Final = 10
 _CURVE_AXES: Final = {
     "g_pdf": ("<i>r</i> (Å)", "<i>G</i><sub>PDF</sub>(<i>r</i>) (1/Å²)"),
     "s_of_q": ("<i>Q</i> (1/Å)", "<i>S</i>(<i>Q</i>)"),
@@ -40,6 +44,12 @@ _CURVE_AXES: Final = {
     "f2_of_q": ("<i>Q</i> (1/Å)", "(<i>S</i> − 1) ⟨<i>f</i>⟩²/⟨<i>f</i>²⟩"),
     "g_of_r": ("<i>r</i> (Å)", "<i>g</i>(<i>r</i>)"),
     "t_of_r": ("<i>r</i> (Å)", "<i>T</i>(<i>r</i>) (1/Å²)"),
+}
+
+
+_PARTIAL_AXES: Final = {
+    False: ("<i>r</i> (Å)", "<i>g</i>(<i>r</i>)"),
+    True: ("<i>Q</i> (1/Å)", "<i>A</i>(<i>Q</i>)"),
 }
 
 
@@ -103,13 +113,16 @@ def _data_and_difference(curve: MeasuredCurve, general: Line | None, *, draw_mod
     return traces
 
 
-def partials(series: ReportSeries) -> Chart | None:
-    if not series.partials:
+def partials(series: ReportSeries, *, of_q: bool = False) -> Chart | None:
+    """Return g_ij(r), or A_ij(Q), of every pair, each in a panel of its own."""
+    lines = series.q_partials if of_q else series.partials
+    x_title, y_title = _PARTIAL_AXES[of_q]
+    if not lines:
         return None
     data: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     layout: dict[str, Any] = {}
-    for i, (pair, line) in enumerate(sorted(series.partials.items())):
+    for i, (pair, line) in enumerate(sorted(lines.items())):
         number = "" if i == 0 else str(i + 1)
         data += line_with_band(
             line,
@@ -131,11 +144,11 @@ def partials(series: ReportSeries) -> Chart | None:
                 "showarrow": False,
             }
         )
-        layout[f"xaxis{number}"] = {"title": {"text": "<i>r</i> (Å)", "standoff": 4}, "nticks": 5}
-        layout[f"yaxis{number}"] = {"rangemode": "tozero", "nticks": 5}
-        layout[f"yaxis{number}"]["title"] = {"text": "<i>g</i>(<i>r</i>)", "standoff": 4}
+        layout[f"xaxis{number}"] = {"title": {"text": x_title, "standoff": 4}, "nticks": 5}
+        layout[f"yaxis{number}"] = {"rangemode": "normal" if of_q else "tozero", "nticks": 5}
+        layout[f"yaxis{number}"]["title"] = {"text": y_title, "standoff": 4}
     layout.update({"annotations": annotations, "showlegend": False, "height": 460})
-    return {"data": data, "layout": layout, "panels": {"number": len(series.partials), "wide": 5, "narrow": 2}}
+    return {"data": data, "layout": layout, "panels": {"number": len(lines), "wide": 5, "narrow": 2}}
 
 
 def coordination(series: ReportSeries) -> Chart | None:
@@ -162,12 +175,13 @@ def coordination(series: ReportSeries) -> Chart | None:
 
 
 def links(series: ReportSeries) -> Chart | None:
-    if not series.links:
+    kinds = [share for share in series.links if share.label in LINK_NAMES] or list(series.links)
+    if not kinds:
         return None
-    names = [LINK_NAMES.get(share.label, escaped(share.label)) for share in series.links]
-    values = [share.fraction for share in series.links]
-    errors: list[float] | None = [share.standard_error or 0.0 for share in series.links]
-    if all(share.standard_error is None for share in series.links):
+    names = [LINK_NAMES.get(share.label, escaped(share.label)) for share in kinds]
+    values = [share.fraction for share in kinds]
+    errors: list[float] | None = [share.standard_error or 0.0 for share in kinds]
+    if all(share.standard_error is None for share in kinds):
         errors = None
     joint = [share.fraction for share in series.links if share.label in JOINT_LINKS]
     published = published_links(series)
@@ -198,6 +212,34 @@ def _bars(names: list[str], values: list[float], errors: list[float] | None, nam
         "name": name,
         "marker": {"color": colour},
     }
+
+
+def polyhedra(rows: Sequence[QuantityRow]) -> Chart | None:
+    """Return the most frequent polyhedra as bars, what the others add up to as the last."""
+    found = [row for row in rows if row.name.startswith("polyhedron_") and row.estimate.value > 0]
+    found.sort(key=lambda row: -row.estimate.value)
+    if not found:
+        return None
+    names = [label_of(row.name)[0] for row in found[:_MOST_POLYHEDRA]]
+    values = [row.estimate.value for row in found[:_MOST_POLYHEDRA]]
+    errors = [row.estimate.standard_error or 0.0 for row in found[:_MOST_POLYHEDRA]]
+    if rest := found[_MOST_POLYHEDRA:]:
+        names.append(f"{len(rest)} other" + ("s" if len(rest) > 1 else ""))
+        values.append(sum(row.estimate.value for row in rest))
+        errors.append(0.0)
+    return chart(
+        [_bars([_lowered(name) for name in names], values, errors, "model", MODEL)],
+        axis("polyhedron", type="category"),
+        axis("share of polyhedra", rangemode="tozero", tickformat=".0%"),
+        showlegend=False,
+    )
+
+
+def _lowered(formula: str) -> str:
+    """Return a formula in square brackets with its indices as plotly writes them."""
+    if not formula.startswith("["):
+        return escaped(formula)
+    return "".join(f"<sub>{escaped(text)}</sub>" if low else escaped(text) for text, low in subscripts(formula))
 
 
 def published_links(series: ReportSeries) -> dict[str, float]:

@@ -8,7 +8,17 @@ from typing import Final
 
 from ase.data import atomic_numbers
 
-__all__ = ["GROUPS", "Label", "join_words", "label_of", "number_text", "pair_text", "published_text", "unit_text"]
+__all__ = [
+    "GROUPS",
+    "Label",
+    "join_words",
+    "label_of",
+    "number_text",
+    "pair_text",
+    "published_text",
+    "subscripts",
+    "unit_text",
+]
 
 Label = tuple[str, str]
 """Name of a quantity in words, and the group of the table in which it stands."""
@@ -138,17 +148,31 @@ def _general_label(name: str) -> Label:
 
 
 def _formula(lower: str) -> str:
-    """Return a formula such as zro2cl4 with capitals, the centre before the first anion.
+    """Return a formula such as zro2cl4 with capitals, the centre before the first anion; none and one are left out.
 
     Examples
     --------
-    >>> _formula("zro2cl4"), _formula("sio4")
-    ('ZrO2Cl4', 'SiO4')
+    >>> _formula("zro2cl4"), _formula("sio4"), _formula("zro0cl6"), _formula("zro1cl5")
+    ('ZrO2Cl4', 'SiO4', 'ZrCl6', 'ZrOCl5')
     """
     first, rest = re.match(r"([a-z]+)(.*)", lower).groups()  # type: ignore[union-attr]
     splits = [(first[:k].capitalize(), first[k:].capitalize()) for k in range(1, len(first))]
     centre, anion = next((pair for pair in splits if set(pair) <= set(atomic_numbers)), (first.capitalize(), ""))
-    return centre + anion + re.sub(r"[a-z]+", lambda found: found[0].capitalize(), rest)
+    written = f" {anion}" + re.sub(r"[a-z]+", lambda found: f" {found[0].capitalize()}", rest)
+    kept = [part for part in written.split() if not re.fullmatch(r"[A-Za-z]+0", part)]
+    return centre + "".join(re.sub(r"(?<=[a-z])1$|(?<=^[A-Z])1$", "", part) for part in kept)
+
+
+def subscripts(formula: str) -> list[tuple[str, bool]]:
+    """Return a formula in pieces, each with whether it is an index.
+
+    Examples
+    --------
+    >>> subscripts("Li3ZrCl4O1.5")
+    [('Li', False), ('3', True), ('ZrCl', False), ('4', True), ('O', False), ('1.5', True)]
+    """
+    pieces = re.split(r"(?<=[A-Za-z)])(\d+(?:\.\d+)?)", formula)
+    return [(piece, number % 2 == 1) for number, piece in enumerate(pieces) if piece]
 
 
 def unit_text(unit: str) -> str:

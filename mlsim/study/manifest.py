@@ -10,20 +10,20 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from mlsim import __version__
 from mlsim.atomic import atomic_write_text
 from mlsim.errors import DataError, SettingsError
+from mlsim.io.studies import settings_difference
 from mlsim.study.settings import StudySettings
 
 __all__ = ["MANIFEST", "folder_lock", "manifest_of", "open_folder", "settings_difference"]
 
 MANIFEST: Final = "study.json"
 _POSIX: Final = os.name == "posix"
-_ABSENT: Final = "nothing"
 
 
 def open_folder(directory: Path, settings: StudySettings, potential_sha256: str) -> bool:
@@ -80,27 +80,6 @@ def manifest_of(directory: Path) -> dict[str, Any] | None:
     return _read(path) if path.exists() else None
 
 
-def settings_difference(before: Any, now: Any, key: str = "") -> list[str]:
-    """Return the differences between two sets of settings, each as `key was X, now Y`.
-
-    Examples
-    --------
-    >>> settings_difference({"seed": 1, "glasses": {"atoms": 114}}, {"seed": 2, "glasses": {"atoms": 114}})
-    ['seed was 1, now 2']
-    """
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        names = list(dict.fromkeys([*before, *now]))
-        parts = (
-            settings_difference(before.get(name, _ABSENT), now.get(name, _ABSENT), f"{key}.{name}" if key else name)
-            for name in names
-        )
-        return [line for part in parts for line in part]
-    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now) and _nested(before):
-        parts = (settings_difference(a, b, f"{key}.{i}") for i, (a, b) in enumerate(zip(before, now, strict=True)))
-        return [line for part in parts for line in part]
-    return [] if before == now else [f"{key} was {_short(before)}, now {_short(now)}"]
-
-
 @contextlib.contextmanager
 def folder_lock(directory: Path, *, wait_s: float = 0.0) -> Iterator[int | None]:
     """Hold the lock of a folder while the block runs; gives its file descriptor where there are such locks.
@@ -144,12 +123,3 @@ def _read(path: Path) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError, OSError):
         pass
     raise DataError(f"{path}: not the manifest of a study; move the folder away or choose another with --out")
-
-
-def _nested(values: list[Any]) -> bool:
-    return any(isinstance(value, Mapping | list) for value in values)
-
-
-def _short(value: Any) -> str:
-    text = value[:12] if isinstance(value, str) and len(value) == 64 else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

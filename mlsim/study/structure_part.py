@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlsim.composition import Composition
 from mlsim.curve import Curve, Estimate, Measurement, Quantity, estimate_over, weighted_profile_r
@@ -14,9 +15,15 @@ from mlsim.errors import DataError
 from mlsim.geometry import largest_exact_radius
 from mlsim.io.measurements import read_measurement
 from mlsim.io.results import QuantityRow, Reference
-from mlsim.io.series import CoordinationHistogram, Line, MeasuredCurve, Share, ThermoPart
+from mlsim.io.series import CoordinationHistogram, Line, MeasuredCurve, Share, SnapshotPart, ThermoPart
 from mlsim.melt_quench import Glass, rocksalt_domains
-from mlsim.scattering import over_glasses, partial_g_of_r, smallest_q, total_scattering
+from mlsim.scattering import (
+    over_glasses,
+    partial_g_of_r,
+    partial_structure_factors,
+    smallest_q,
+    total_scattering,
+)
 from mlsim.study.settings import MeasurementSettings, ScatteringSettings, StudySettings
 from mlsim.topology import Topology, bond_cutoffs, estimates_over_glasses, topology_of
 from mlsim.units import G_CM3_PER_U_A3
@@ -36,6 +43,7 @@ __all__ = [
 
 _LONGEST_THERMO: Final = 1500
 _EVERY_DOMAIN: Final = 10  # frames between two looks for crystals
+_Q_STEP_OF_PARTIALS: Final = 0.05  # 1/Å: fine enough for a plot
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,10 @@ def density_row(glasses: Sequence[Glass]) -> QuantityRow:
 
 
 def thermo_parts(glasses: Sequence[Glass]) -> tuple[ThermoPart, ...]:
-    """Return temperature and density against time of every glass, thinned to what a plot can show."""
+    """Return temperature, density and energy against time of every glass, thinned to what a plot can show."""
     parts = []
     for number, glass in enumerate(glasses, start=1):
-        log = glass.log
+        log, n_atoms = glass.log, len(glass.atoms)
         every = slice(None, None, max(1, len(log) // _LONGEST_THERMO))
         mass = float(glass.atoms.get_masses().sum())
         parts.append(
@@ -67,9 +75,18 @@ def thermo_parts(glasses: Sequence[Glass]) -> tuple[ThermoPart, ...]:
                 time_ps=tuple(log.time_ps[every].tolist()),
                 temperature_K=tuple(log.temperature_K[every].tolist()),
                 density_g_cm3=tuple((mass / log.volume_A3[every] * G_CM3_PER_U_A3).tolist()),
+                energy_eV_per_atom=tuple((log.potential_energy_eV[every] / n_atoms).tolist()),
+                committee_eV_A=_committee(log.committee_deviation_eV_A, every),
             )
         )
     return tuple(parts)
+
+
+def _committee(deviation: NDArray[np.float64] | None, every: slice) -> tuple[float, ...] | None:
+    """Deviation of a committee along a run; None where a single model moved the atoms."""
+    if deviation is None or not np.isfinite(deviation).all():
+        return None
+    return tuple(deviation[every].tolist())
 
 
 def glass_notes(glasses: Sequence[Glass], ensembles: Sequence[Sequence[Atoms]]) -> list[str]:
@@ -114,13 +131,16 @@ def scattering_series(ensembles: Sequence[Sequence[Atoms]], settings: Scattering
         for frames in ensembles
     ]
     partials = [partial_g_of_r(frames, r_max_A=box, r_step_A=0.05) for frames in ensembles]
-    lowest = max(smallest_q(frames) for frames in ensembles)
-    shown = over_glasses(s).between(min(lowest, settings.q_max_per_A), settings.q_max_per_A)
+    lowest = min(max(smallest_q(frames) for frames in ensembles), settings.q_max_per_A)
+    shown = over_glasses(s).between(lowest, settings.q_max_per_A)
+    coarse = np.arange(max(lowest, q_min), settings.q_max_per_A + 1e-9, _Q_STEP_OF_PARTIALS)
+    structure = [partial_structure_factors(frames, coarse) for frames in ensembles]
     return {
         "s_of_q": Line.of(shown),
         "g_pdf": Line.of(over_glasses(g)),
         "q_max_per_A": settings.q_max_per_A,
         "partials": {"-".join(pair): Line.of(over_glasses([p[pair] for p in partials])) for pair in partials[0]},
+        "q_partials": {"-".join(pair): Line.of(over_glasses([p[pair] for p in structure])) for pair in structure[0]},
     }
 
 
@@ -154,9 +174,27 @@ def topology_part(
             if name.startswith(f"{wanted.center}_{wanted.center}_".lower())
         ),
     }
+    series["snapshot"] = _snapshot(ensembles[0][-1], wanted.center, glasses[0].bridging, cutoffs)
     if "Cl" in glasses[0].bridging:
         series["cl_by_zr"] = _environments(glasses, "Cl")
     return StructurePart(rows, series)
+
+
+def _snapshot(
+    atoms: Atoms, center: str, bridging: Sequence[str], cutoffs: Mapping[tuple[str, str], float]
+) -> SnapshotPart:
+    """Return the last frame of the first glass, wrapped into its cell."""
+    shown = atoms.copy()
+    shown.wrap()
+    return SnapshotPart(
+        label="glass 1",
+        elements=tuple(shown.get_chemical_symbols()),
+        positions_A=tuple(tuple(row) for row in shown.positions.round(4).tolist()),
+        cell_A=(tuple(shown.cell[0].tolist()), tuple(shown.cell[1].tolist()), tuple(shown.cell[2].tolist())),
+        center=center,
+        bridging=tuple(bridging),
+        cutoffs_A={"-".join(pair): value for pair, value in cutoffs.items()},
+    )
 
 
 def measured(entry: MeasurementSettings, fractions: Mapping[str, float]) -> Measurement:

@@ -1,6 +1,7 @@
 "use strict";
 (function () {
   const charts = JSON.parse(document.getElementById("charts").textContent);
+  const scenes = JSON.parse(document.getElementById("scenes").textContent);
   const font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Noto Sans', sans-serif";
   const axisDefaults = {
     ticks: "outside", ticklen: 4, tickcolor: "#8b93a3", linecolor: "#8b93a3", showline: true, mirror: false,
@@ -42,10 +43,11 @@
     return place.closest(".pair, .three") ? 340 : 700;
   }
 
+  // What is folded away has no width; it is drawn when it is unfolded.
   function draw(printing) {
     for (const name of Object.keys(charts)) {
       const place = document.getElementById("plot-" + name);
-      if (!place) continue;
+      if (!place || !place.clientWidth) continue;
       const layout = layoutOf(charts[name], roomOf(place, printing));
       if (printing) layout.height = Math.round(0.78 * layout.height);
       Plotly.react(place, charts[name].data, layout, {
@@ -56,12 +58,31 @@
     }
   }
 
+  const viewers = [];
+  for (const name of Object.keys(scenes)) {
+    const place = document.getElementById(name);
+    if (place) viewers.push(glassViewer(place, scenes[name]));
+  }
+  const folded = Array.from(document.querySelectorAll("details"));
+  let opened = [];
   draw(false);
+  document.addEventListener("toggle", function () { if (!opened.length) draw(false); }, true);
   let waiting = null;
   window.addEventListener("resize", function () {
     clearTimeout(waiting);
     waiting = setTimeout(function () { draw(false); }, 150);
   });
-  window.addEventListener("beforeprint", function () { draw(true); });
-  window.addEventListener("afterprint", function () { draw(false); });
+  // Paper cannot be unfolded: everything but the systems of a series is opened for it.
+  window.addEventListener("beforeprint", function () {
+    opened = folded.filter(function (part) { return !part.open && !part.classList.contains("system"); });
+    opened.forEach(function (part) { part.open = true; });
+    draw(true);
+    viewers.forEach(function (viewer) { viewer.draw(true); });
+  });
+  window.addEventListener("afterprint", function () {
+    opened.forEach(function (part) { part.open = false; });
+    opened = [];
+    draw(false);
+    viewers.forEach(function (viewer) { viewer.draw(false); });
+  });
 })();

@@ -1,0 +1,170 @@
+"""The methods text: what was done, with every setting, as sentences that can be pasted into a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from mlsim.io.results import Provenance, Result
+from mlsim.io.run_folder import Refinement
+from mlsim.io.series import ReportSeries
+from mlsim.report.words import join_words, pair_text
+
+__all__ = ["all_settings", "methods_text"]
+
+_ENSEMBLES: Final = {"nvt": "at constant volume", "npt": "at constant pressure"}
+_THERMOSTATS: Final = {"langevin": "Langevin", "nose-hoover": "Nosé–Hoover"}
+
+
+def methods_text(
+    settings: Mapping[str, Any] | None,
+    series: ReportSeries | None,
+    result: Result | None,
+    refinement: Refinement | None = None,
+) -> list[str]:
+    """Return the paragraphs; one whose source is not there is left out.
+
+    Parameters
+    ----------
+    settings
+        Content of study.json.
+    series, result, refinement
+        As in `mlsim.io.run_folder.RunFolder`.
+    """
+    paragraphs: list[str] = []
+    if settings is not None:
+        simulation, analysis = settings["simulation"], settings["analysis"]
+        paragraphs.append(_glasses(simulation, settings, series))
+        paragraphs.append(_structure(analysis, series))
+        if simulation.get("transport"):
+            paragraphs.append(_transport(simulation["transport"], analysis, result))
+    if refinement is not None:
+        paragraphs.append(_refinement(refinement))
+    paragraphs.append(_statistics(series))
+    if result is not None:
+        paragraphs.append(_software(result.provenance))
+    return [paragraph for paragraph in paragraphs if paragraph]
+
+
+def all_settings(settings: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Return every setting as key and value, nested keys joined by dots.
+
+    Examples
+    --------
+    >>> all_settings({"seed": 1, "glasses": {"atoms": 114}, "segments": [{"name": "melt"}], "measurement": []})
+    [('seed', '1'), ('glasses.atoms', '114'), ('segments.1.name', 'melt'), ('measurement', 'none')]
+    """
+    return [] if settings is None else _flat(settings, "")
+
+
+def _flat(value: Any, key: str) -> list[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        return [pair for k, v in value.items() for pair in _flat(v, f"{key}.{k}" if key else str(k))]
+    if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping | list | tuple):
+        return [pair for n, v in enumerate(value, start=1) for pair in _flat(v, f"{key}.{n}")]
+    if isinstance(value, list | tuple):
+        return [(key, ", ".join(_plain(v) for v in value) or "none")]
+    return [(key, "none" if value in ({}, None) else _plain(value))]
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _glasses(simulation: Mapping[str, Any], settings: Mapping[str, Any], series: ReportSeries | None) -> str:
+    glasses, schedule = simulation["glasses"], simulation["melt_quench"]
+    segments, one = schedule["segments"], glasses["number"] == 1
+    engine = "" if series is None or series.potential is None else series.potential.engine
+    named = settings.get("potential", "of the hash given below") + (f" ({engine})" if engine else "")
+    text = (
+        f"{_count(glasses['number'], 'independent glass', 'independent glasses')} of {simulation['composition']} with "
+        f"{glasses['atoms']} atoms{' was' if one else ' each were'} made by molecular dynamics with the potential "
+        f"{named}. Atoms were packed at random at {glasses['packing_density_g_cm3']:g} g/cm³, relaxed for "
+        f"{schedule['relax_steps']} steps, and then: {'; '.join(_segment(part) for part in segments)}. The time step "
+        f"was {schedule['timestep_fs']:g} fs"
+    )
+    kinds = {part["thermostat"]: part["thermostat_time_ps"] for part in segments}
+    baths = [f"{_THERMOSTATS.get(kind, kind)} thermostat of {time:g} ps" for kind, time in kinds.items()]
+    pressures = sorted({part["barostat_time_ps"] for part in segments if part["ensemble"] == "npt"})
+    baths += [f"a barostat of {time:g} ps" for time in pressures]
+    return f"{text}, with a {join_words(baths)}. Seed {simulation['seed']} decides all random numbers."
+
+
+def _segment(part: Mapping[str, Any]) -> str:
+    where = _ENSEMBLES.get(part["ensemble"], part["ensemble"])
+    pressure = part.get("pressure_GPa")
+    at = f" ({pressure:g} GPa)" if pressure is not None else ""
+    if part["kind"] == "ramp":
+        rate = part.get("rate_K_per_ps")
+        pace = f"at {rate:g} K/ps" if rate is not None else f"in {part['duration_ps']:g} ps"
+        return f"{part['name']} from {part['from_K']:g} to {part['to_K']:g} K {pace} {where}{at}"
+    return f"{part['name']} for {part['duration_ps']:g} ps at {part['temperature_K']:g} K {where}{at}"
+
+
+def _structure(analysis: Mapping[str, Any], series: ReportSeries | None) -> str:
+    scattering, topology = analysis["scattering"], analysis["topology"]
+    text = (
+        "Structure was averaged over the second half of the last segment. X-ray S(Q) is the exact sum over pairs in "
+        f"the ⟨f⟩² normalisation with form factors of {_factors(scattering['form_factors'])}, from "
+        f"{scattering['q_min_per_A']:g} to {scattering['q_max_per_A']:g} 1/Å in steps of "
+        f"{scattering['q_step_per_A']:g} 1/Å; G_PDF(r) is its sine transform with a {scattering['window']} window. "
+    )
+    text += f"{topology['center']} is the centre of the polyhedra, {join_words(list(topology['bridging']))} bridge"
+    cutoffs = {} if series is None or series.snapshot is None else series.snapshot.cutoffs_A
+    pairs = {"-".join(sorted((topology["center"], anion))) for anion in topology["bridging"]}
+    bonds = [f"{pair_text(pair)} {value:.2f} Å" for pair, value in sorted(cutoffs.items()) if pair in pairs]
+    how = "the first minimum of g(r)" if not topology["cutoffs_A"] else "the settings, else the first minimum of g(r)"
+    return f"{text}; bonds end at {how}{f' ({join_words(bonds)})' if bonds else ''}."
+
+
+def _factors(kind: str) -> str:
+    return "neutral atoms" if kind == "neutral" else "ions"
+
+
+def _transport(transport: Mapping[str, Any], analysis: Mapping[str, Any], result: Result | None) -> str:
+    temperatures = join_words([f"{t:g}" for t in analysis["temperatures_K"]])
+    text = (
+        f"Every glass then ran at constant volume at {temperatures} K: {transport['equilibration_ps']:g} ps to settle, "
+        f"{transport['time_ps']:g} ps recorded every {transport['frame_interval_fs']:g} fs, with a time step of "
+        f"{transport['timestep_fs']:g} fs. Diffusivities are slopes of the mean squared displacement where it grows "
+        "linearly; where it does not, an upper bound is given. "
+    )
+    above = transport["include_above_glass_transition"]
+    text += "Temperatures above the glass transition of the quench were kept. " if above else ""
+    row = None if result is None else result.row("conductivity_298K_mS_cm")
+    if row is None:
+        return text.strip()
+    rule = "" if above else ", from which temperatures above the glass transition of the quench are left out"
+    return f"{text}The conductivity at 298 K follows from a weighted Arrhenius line{rule}: {row.method}."
+
+
+def _refinement(refinement: Refinement) -> str:
+    fits = [row for row in refinement.result.rows if row.name.startswith("rw_") and "start" not in row.name]
+    named = [f"{row.name.removeprefix('rw_')} ({row.method.partition(';')[0]})" for row in fits]
+    runs = max((row.estimate.n_independent for row in fits), default=0)
+    return f"Reverse Monte Carlo fitted {join_words(named)} in {_count(runs, 'run', 'runs')}." if named else ""
+
+
+def _statistics(series: ReportSeries | None) -> str:
+    n = 0 if series is None else series.n_glasses
+    over = f"the {n} glasses" if n > 1 else "independent glasses"
+    return (
+        f"Every number is a mean over {over} with its standard error. A difference from a published value is judged "
+        "by Student's t for so few glasses at 95 %; errors of the potential, the cell size and the cooling rate are "
+        "not in it."
+    )
+
+
+def _software(provenance: Provenance) -> str:
+    versions = [f"{name} {version}" for name, version in provenance.versions.items()]
+    text = f"mlsim {provenance.mlsim}" + (f" with {join_words(versions)}" if versions else "")
+    hashes: Sequence[tuple[str, str | None]] = (
+        ("potential", provenance.potential_sha256),
+        ("settings", provenance.settings_sha256),
+    )
+    named = [f"{what} SHA-256 {sha}" for what, sha in hashes if sha]
+    return f"{text}{'; ' if named else ''}{'; '.join(named)}."
+
+
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n} {one if n == 1 else many}"

@@ -1,0 +1,198 @@
+"""Plots of a series: quantities against composition, curves and Arrhenius lines of all members on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from mlsim.io.series import Line
+from mlsim.report.palette import MODEL, PUBLISHED, SERIES
+from mlsim.report.series_points import Member, Point, places_of, points_of
+from mlsim.report.traces import Chart, axis, chart, error_bars, escaped, rounded, thinned
+from mlsim.report.words import join_words, number_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["AXES", "against_composition", "curves_together", "draw_against_composition", "series_alts", "series_charts"]
+
+AXES: Final[dict[str, tuple[str, str]]] = {
+    "conductivity_298K_mS_cm": ("Li conductivity at 298 K", "mS/cm"),
+    "activation_energy_eV": ("activation energy", "eV"),
+    "density_g_cm3": ("mass density", "g/cm³"),
+    "glass_transition_K": ("glass transition", "K"),
+    "zr_o_coordination": ("O neighbours of Zr", "number"),
+    "zr_cl_coordination": ("Cl neighbours of Zr", "number"),
+    "zr_zr_corner_o_fraction": ("Zr–Zr corner through O", "share of links"),
+    "zr_zr_corner_cl_fraction": ("Zr–Zr corner through Cl", "share of links"),
+    "zr_zr_edge_fraction": ("Zr–Zr edge", "share of links"),
+    "cl_terminal_fraction": ("Cl on one Zr", "share of Cl"),
+    "cl_no_zr_fraction": ("Cl on no Zr", "share of Cl"),
+}
+"""Quantities that are drawn against composition: name and unit for the axis."""
+
+_LOGARITHMIC: Final = ("conductivity_298K_mS_cm",)
+_LOOKS: Final = (
+    ("glass", "amorphous", False, "circle", MODEL, "o"),
+    ("crystal", "crystalline", False, "square", SERIES[3], "s"),
+    ("glass, upper bound", "amorphous", True, "triangle-down-open", MODEL, "v"),
+    ("crystal, upper bound", "crystalline", True, "triangle-down-open", SERIES[3], "v"),
+)
+
+
+def series_charts(members: Sequence[Member]) -> dict[str, Chart]:
+    """Return every plot that two members or more have data for."""
+    found: dict[str, Chart | None] = {f"x_{name}": against_composition(members, name) for name in AXES}
+    found["together_g_pdf"] = curves_together(members, "g_pdf")
+    found["together_s_of_q"] = curves_together(members, "s_of_q")
+    found["together_arrhenius"] = _arrhenius_together(members)
+    return {f"series-{name}": drawn for name, drawn in found.items() if drawn is not None}
+
+
+def series_alts(members: Sequence[Member]) -> dict[str, str]:
+    """Return the alternative text of each plot of `series_charts`."""
+    alts: dict[str, str] = {}
+    for name, (words, unit) in AXES.items():
+        points = points_of(members, name)
+        said = [
+            f"{p.member.label} {'below ' if p.bound else ''}{number_text(p.value, None if p.bound else p.error)}"
+            for p in points
+        ]
+        if said:
+            alts[f"series-x_{name}"] = f"{words} in {unit} against composition: {join_words(said)}."
+    labels = join_words([member.label for member in members])
+    alts["series-together_g_pdf"] = f"G_PDF(r) of {labels}, shifted upwards one by one."
+    alts["series-together_s_of_q"] = f"S(Q) of {labels}, shifted upwards one by one."
+    alts["series-together_arrhenius"] = f"Logarithm of the diffusivity against 1000/T of {labels}."
+    return alts
+
+
+def against_composition(members: Sequence[Member], name: str) -> Chart | None:
+    """Return a quantity against composition, glass and crystal apart, published values beside it."""
+    points = points_of(members, name)
+    if len(points) < 2:
+        return None
+    data: list[dict[str, Any]] = []
+    for label, phase, bound, symbol, colour, _ in _LOOKS:
+        chosen = [p for p in points if p.member.phase == phase and p.bound == bound]
+        if chosen:
+            data.append(_markers(chosen, label, symbol, colour, bound=bound))
+    data += _published(points, name)
+    words, unit = AXES[name]
+    places = places_of(members)
+    ticks = {"tickvals": [place for place, _ in places.values()], "ticktext": [t for _, t in places.values()]}
+    log = {"type": "log", "exponentformat": "power"} if name in _LOGARITHMIC else {}
+    x = axis("<i>x</i> in Li<sub>2+2<i>x</i></sub>ZrCl<sub>4</sub>O<sub>1+<i>x</i></sub>", **ticks, zeroline=False)
+    return chart(data, x, axis(f"{words} ({unit})", **log), height=340)
+
+
+def _markers(points: Sequence[Point], label: str, symbol: str, colour: str, *, bound: bool) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": rounded([p.place for p in points]),
+        "y": rounded([p.value for p in points]),
+        "error_y": error_bars(None if bound else [p.error or 0.0 for p in points]),
+        "text": [escaped(p.member.label) for p in points],
+        "name": label,
+        "marker": {"size": 9, "symbol": symbol, "color": colour, "line": {"width": 1.5, "color": colour}},
+    }
+
+
+def _published(points: Sequence[Point], name: str) -> list[dict[str, Any]]:
+    known = [(p, found) for p in points if (found := p.member.published(name)) is not None]
+    if not known:
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": rounded([p.place for p, _ in known]),
+            "y": rounded([found.value for _, found in known]),
+            "error_y": error_bars([found.standard_error or 0.0 for _, found in known]),
+            "text": [escaped(found.source) for _, found in known],
+            "name": "published",
+            "marker": {"size": 11, "symbol": "diamond", "color": PUBLISHED},
+        }
+    ]
+
+
+def curves_together(members: Sequence[Member], quantity: str) -> Chart | None:
+    """Return one curve of every member, each shifted above the one before."""
+    lines: list[tuple[str, Line]] = []
+    for member in members:
+        line = None if member.run is None or member.run.series is None else getattr(member.run.series, quantity)
+        if line is not None:
+            lines.append((member.label, line))
+    if len(lines) < 2:
+        return None
+    step = 0.7 * max(max(line.y) - min(line.y) for _, line in lines)
+    data = []
+    for i, (label, line) in enumerate(lines):
+        x, y = thinned(line.x, [value + i * step for value in line.y])
+        colour = {"color": SERIES[i % len(SERIES)], "width": 1.6}
+        data.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "name": escaped(label), "line": colour})
+    across, up = {
+        "g_pdf": ("<i>r</i> (Å)", "<i>G</i><sub>PDF</sub>(<i>r</i>) (1/Å²), shifted"),
+        "s_of_q": ("<i>Q</i> (1/Å)", "<i>S</i>(<i>Q</i>), shifted"),
+    }[quantity]
+    return chart(data, axis(across), axis(up), height=480)
+
+
+def _arrhenius_together(members: Sequence[Member]) -> Chart | None:
+    data: list[dict[str, Any]] = []
+    for i, member in enumerate(members):
+        part = None if member.run is None or member.run.series is None else member.run.series.arrhenius
+        if part is None or not part.points:
+            continue
+        colour = SERIES[i % len(SERIES)]
+        symbols = [
+            "circle" if p.diffusive and p.used else "circle-open" if p.diffusive else "triangle-down-open"
+            for p in part.points
+        ]
+        shared = {"type": "scatter", "name": escaped(member.label), "legendgroup": member.label}
+        data.append(
+            {
+                **shared,
+                "mode": "markers",
+                "x": rounded([1000 / p.temperature_K for p in part.points]),
+                "y": rounded([p.diffusivity_cm2_s for p in part.points]),
+                "error_y": error_bars([p.standard_error_cm2_s or 0.0 for p in part.points]),
+                "marker": {"size": 8, "color": colour, "symbol": symbols, "line": {"width": 1.4, "color": colour}},
+            }
+        )
+        if part.line is not None:
+            x = rounded([1000 / t for t in part.line.x])
+            line = {"color": colour, "width": 1.4}
+            data.append(
+                {**shared, "mode": "lines", "x": x, "y": rounded(part.line.y), "line": line, "showlegend": False}
+            )
+    if not data:
+        return None
+    y = axis("<i>D</i> of Li (cm²/s)", type="log", exponentformat="power", dtick=1)
+    return chart(data, axis("1000 / <i>T</i> (1/K)"), y, height=460)
+
+
+def draw_against_composition(figure: Figure, members: Sequence[Member], names: Sequence[str]) -> None:
+    """Draw quantities against composition, side by side, for papers."""
+    places = places_of(members)
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        points = points_of(members, name)
+        for label, phase, bound, _, colour, marker in _LOOKS:
+            chosen = [p for p in points if p.member.phase == phase and p.bound == bound]
+            if chosen:
+                x, y = [p.place for p in chosen], [p.value for p in chosen]
+                error = None if bound else [p.error or 0.0 for p in chosen]
+                fill = {"markerfacecolor": "none"} if bound else {}
+                axes.errorbar(x, y, yerr=error, fmt=marker, color=colour, label=label, **fill)
+        known = [(p.place, found) for p in points if (found := p.member.published(name)) is not None]
+        if known:
+            values, errors = [f.value for _, f in known], [f.standard_error or 0.0 for _, f in known]
+            at = [place for place, _ in known]
+            axes.errorbar(at, values, yerr=errors, fmt="D", color=PUBLISHED, markersize=5, label="published")
+        words, unit = AXES[name]
+        axes.set_xticks([place for place, _ in places.values()], [text for _, text in places.values()], rotation=30)
+        axes.set(xlabel="$x$ in Li$_{2+2x}$ZrCl$_4$O$_{1+x}$", ylabel=f"{words} ({unit})")
+        if name in _LOGARITHMIC:
+            axes.set_yscale("log")
+        axes.legend(loc="best")

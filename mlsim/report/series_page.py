@@ -1,0 +1,197 @@
+"""The report of a series: its answer and its trends on top, every member folded below."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mlsim.curve import Estimate
+from mlsim.errors import SettingsError
+from mlsim.io.atomic import atomic_write_text
+from mlsim.io.campaign import CAMPAIGN, Campaign
+from mlsim.report.figure import FORMATS
+from mlsim.report.figures import save_figure
+from mlsim.report.methods import all_settings
+from mlsim.report.mixed import refuse_mixed_series
+from mlsim.report.page import page_text, scenes_of, templates
+from mlsim.report.series_charts import AXES, draw_against_composition, series_alts, series_charts
+from mlsim.report.series_points import Member, campaign_members, folder_members, points_of
+from mlsim.report.view import View, view_of
+from mlsim.report.words import join_words, number_text, published_text
+
+__all__ = ["SeriesRow", "series_rows", "series_summary", "write_series_report"]
+
+_COLUMNS: Final = (
+    "conductivity_298K_mS_cm",
+    "activation_energy_eV",
+    "density_g_cm3",
+    "zr_o_coordination",
+    "zr_cl_coordination",
+)
+_PAIRS: Final = (
+    ("conductivity", ("conductivity_298K_mS_cm", "activation_energy_eV")),
+    ("shell", ("zr_o_coordination", "zr_cl_coordination")),
+    ("links", ("zr_zr_corner_o_fraction", "zr_zr_edge_fraction")),
+    ("density", ("density_g_cm3", "glass_transition_K")),
+)
+
+
+@dataclass(frozen=True)
+class SeriesRow:
+    """One member in the table on top: numbers and published ones as text, by name of the quantity."""
+
+    member: Member
+    ours: dict[str, str]
+    published: dict[str, str]
+    n: int
+
+
+def write_series_report(
+    directories: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    formats: Sequence[str] = FORMATS,
+) -> list[Path]:
+    """Write `report.html`, `report.md` and figures of a series, and return the paths of the two reports.
+
+    Parameters
+    ----------
+    directories
+        Folders of runs, or the one folder of a campaign, with campaign.json.
+    out
+        Folder of the report; that of the campaign when left out.
+    formats
+        Suffixes of the figures.
+
+    Raises
+    ------
+    DataError
+        When a file does not follow its form.
+    SettingsError
+        When runs differ in potential or settings, or `out` is missing for several folders.
+    """
+    folders = [Path(directory) for directory in directories]
+    campaign: Campaign | None = None
+    if len(folders) == 1:
+        campaign, members = campaign_members(folders[0])
+    else:
+        nested = [folder for folder in folders if (folder / CAMPAIGN).is_file()]
+        if nested:
+            raise SettingsError(f"{nested[0]}: is the folder of a campaign; report it alone")
+        members = folder_members(folders)
+    if out is None and campaign is None:
+        raise SettingsError("--out is missing: several folders need a folder for their common report")
+    folder = folders[0] if out is None else Path(out)
+    refuse_mixed_series([(member.label, member.run) for member in members if member.run is not None])
+    words = _words(members, campaign)
+    charts, scenes = dict(words["charts"]), {}
+    for view in words["views"]:
+        charts.update(view.charts)
+        scenes.update(scenes_of(view))
+    names = _figures(members, folder, formats)
+    page, text = folder / "report.html", folder / "report.md"
+    atomic_write_text(page, page_text("series.html.j2", words, charts, scenes))
+    markdown = templates(html=False).get_template("series.md.j2").render(**words, figures=names)
+    atomic_write_text(text, markdown.strip() + "\n")
+    return [page, text]
+
+
+def series_rows(members: Sequence[Member]) -> list[SeriesRow]:
+    """Return the table on top, a row per member."""
+    rows = []
+    for member in members:
+        found = {name: row for name in _COLUMNS if (row := member.row(name)) is not None}
+        ours = {name: _text(row.estimate, bound=row.is_upper_bound) for name, row in found.items()}
+        known = {name: ref for name in _COLUMNS if (ref := member.published(name)) is not None}
+        published = {name: published_text(ref.value, ref.standard_error) for name, ref in known.items()}
+        rows.append(
+            SeriesRow(member, ours, published, max((r.estimate.n_independent for r in found.values()), default=0))
+        )
+    return rows
+
+
+def _text(estimate: Estimate, *, bound: bool) -> str:
+    return f"< {number_text(estimate.value)}" if bound else number_text(estimate.value, estimate.standard_error)
+
+
+def series_summary(members: Sequence[Member]) -> str:
+    """Return the answer in one paragraph: how conductivity and activation energy go with composition."""
+    there = [member for member in members if member.run is not None]
+    text = f"{len(there)} of {len(members)} systems have results."
+    for name, (words, unit) in list(AXES.items())[:2]:
+        points = [point for point in points_of(members, name) if not point.bound]
+        if not points:
+            text += f" No {words} was determined."
+            continue
+        listed = [f"{point.member.label} {number_text(point.value, point.error)}" for point in points]
+        text += f" The {words} ({unit}) is {join_words(listed)}."
+        text += _extreme(points, "highest" if "conductivity" in name else "lowest")
+        known = [(p.member.label, ref) for p in points if (ref := p.member.published(name)) is not None]
+        if known:
+            said = [f"{label} {published_text(ref.value, ref.standard_error)}" for label, ref in known]
+            text += f" Published: {join_words(said)}."
+    return f"{text} Errors are statistical, over independent glasses; those of the potential come on top."
+
+
+def _extreme(points: Sequence[Any], which: str) -> str:
+    """Say which member is at the top, when two errors set it apart from the next."""
+    if len(points) < 2:
+        return ""
+    ordered = sorted(points, key=lambda point: point.value, reverse=which == "highest")
+    first, second = ordered[:2]
+    if first.error is None or second.error is None:
+        return f" The {which} is that of {first.member.label}, without an error to judge it by."
+    apart = abs(first.value - second.value) > 2 * float((first.error**2 + second.error**2) ** 0.5)
+    if apart:
+        return f" The {which} is that of {first.member.label}."
+    return f" Which of {first.member.label} and {second.member.label} is {which} is not decided: their errors overlap."
+
+
+def _words(members: Sequence[Member], campaign: Campaign | None) -> dict[str, Any]:
+    views: list[View] = []
+    for number, member in enumerate(members, start=1):
+        if member.run is not None:
+            views.append(view_of(member.run, prefix=f"s{number}-", title=member.label))
+    remarks = [f"{member.label}: {remark}" for member in members for remark in member.remarks]
+    remarks += [] if campaign is None else list(campaign.missing)
+    silent = [m.label for m in members if m.run is not None and _potential(m) is None]
+    if silent:
+        remarks.append(f"not known with which potential {join_words(silent)} was made")
+    return {
+        "title": "Composition series" if campaign is None else campaign.title,
+        "summary": series_summary(members),
+        "rows": series_rows(members),
+        "columns": [(name, *AXES[name]) for name in _COLUMNS],
+        "charts": series_charts(members),
+        "alts": series_alts(members),
+        "prefix": "",
+        "views": views,
+        "remarks": remarks,
+        "settings": [] if campaign is None else all_settings(campaign.settings),
+        "cost": None if campaign is None else campaign.cost,
+    }
+
+
+def _potential(member: Member) -> str | None:
+    result = None if member.run is None else member.run.result
+    return None if result is None else result.provenance.potential_sha256
+
+
+def _figures(members: Sequence[Member], folder: Path, formats: Sequence[str]) -> list[tuple[str, str]]:
+    """Draw the figures of the series; return name and caption of each."""
+    alts, drawn = series_alts(members), []
+    for name, quantities in _PAIRS if formats else ():
+        there = [quantity for quantity in quantities if len(points_of(members, quantity)) > 1]
+        if not there:
+            continue
+
+        def draw(figure: Any, there: Sequence[str] = there) -> None:
+            draw_against_composition(figure, members, there)
+
+        for suffix in dict.fromkeys((".png", *formats)):
+            save_figure(draw, 3.2, folder / "figures" / f"series-{name}{suffix}")
+        drawn.append((f"series-{name}", " ".join(alts[f"series-x_{quantity}"] for quantity in there)))
+    return drawn

@@ -1,0 +1,168 @@
+"""A series of runs: its members, and one quantity of all of them along the composition."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mlsim.composition import Composition
+from mlsim.errors import DataError, MlsimError
+from mlsim.io.campaign import CAMPAIGN, Campaign, CampaignSystem, read_campaign
+from mlsim.io.published import published_sample
+from mlsim.io.results import QuantityRow, Reference
+from mlsim.io.run_folder import RunFolder, read_refinement, read_run
+from mlsim.report.words import label_of
+
+__all__ = ["Member", "Point", "campaign_members", "folder_members", "place_in_series", "places_of", "points_of"]
+
+_STEP_OUTSIDE: Final = 0.3
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of a series.
+
+    Attributes
+    ----------
+    label
+        Name in words.
+    formula, x, phase
+        Composition, place in the series (None outside of it), amorphous or crystalline.
+    run
+        What is there of it; None where nothing is.
+    remarks
+        Sentences on what is missing or odd.
+    """
+
+    label: str
+    formula: str
+    x: float | None
+    phase: str
+    run: RunFolder | None
+    remarks: tuple[str, ...] = ()
+
+    def row(self, name: str) -> QuantityRow | None:
+        """Return a number of the run that has no temperature, or None."""
+        return None if self.run is None or self.run.result is None else self.run.result.row(name)
+
+    def published(self, name: str) -> Reference | None:
+        """Return what is published about that number for this composition: of a glass only."""
+        row = self.row(name)
+        if row is not None and row.reference is not None:
+            return row.reference
+        sample = published_sample(self.formula) if self.phase == "amorphous" else None
+        return None if sample is None else sample.reference_for(name)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One number of one member at its place on the axis of compositions."""
+
+    member: Member
+    place: float
+    value: float
+    error: float | None
+    bound: bool
+
+
+def campaign_members(folder: Path) -> tuple[Campaign, list[Member]]:
+    """Return a campaign and its members; a system whose numbers are not there yet has no run and says so."""
+    campaign = read_campaign(folder / CAMPAIGN)
+    return campaign, [_member(folder, system) for system in campaign.systems]
+
+
+def _member(folder: Path, system: CampaignSystem) -> Member:
+    remarks = [*system.missing]
+    run: RunFolder | None = None
+    if system.result is None or not (folder / system.result).is_file():
+        remarks.insert(0, f"{system.result or 'result.json'} is not there")
+    else:
+        run = read_run(folder / system.result)
+        refined = [found for part in system.rmc if (found := read_refinement(folder / part)) is not None]
+        if refined:
+            run = RunFolder(run.path, run.result, run.series, run.settings, refined[0], run.absent)
+    return Member(system.label, system.formula, system.x, system.phase, run, tuple(remarks))
+
+
+def folder_members(directories: Sequence[str | os.PathLike[str]]) -> list[Member]:
+    """Return the members of a series that is given as folders of runs.
+
+    Raises
+    ------
+    DataError
+        When a folder does not say its composition, or two are of the same one.
+    """
+    members: list[Member] = []
+    for directory in directories:
+        run = read_run(directory)
+        formula = _formula(run)
+        if formula is None:
+            raise DataError(
+                f"{directory}: does not say its composition (no series.json, no study.json); list it in a {CAMPAIGN}"
+            )
+        taken = [member for member in members if member.formula == formula]
+        if taken:
+            raise DataError(f"{directory} and {taken[0].label} are both of {formula}; `mlsim compare` sets two beside")
+        members.append(Member(formula, formula, place_in_series(formula), "amorphous", run))
+    return members
+
+
+def _formula(run: RunFolder) -> str | None:
+    if run.series is not None:
+        return run.series.composition
+    return None if run.settings is None else str(run.settings["simulation"]["composition"])
+
+
+def place_in_series(formula: str) -> float | None:
+    """Return x of a member of Li(2+2x)ZrCl4O(1+x), None for another composition.
+
+    Examples
+    --------
+    >>> place_in_series("Li3ZrCl4O1.5"), place_in_series("Li2ZrCl6")
+    (0.5, None)
+    """
+    try:
+        counts: dict[str, Any] = Composition.parse(formula).integer_formula_unit()
+    except MlsimError:
+        return None
+    zr = counts.get("Zr", 0)
+    if set(counts) != {"Li", "Zr", "Cl", "O"} or counts["Cl"] != 4 * zr:
+        return None
+    x = counts["O"] / zr - 1
+    return float(x) if math.isclose(counts["Li"] / zr, 2 + 2 * x) else None
+
+
+def places_of(members: Sequence[Member]) -> dict[str, tuple[float, str]]:
+    """Return place and tick label of each member: x, or to the right of all x for one outside of the series."""
+    inside = [member.x for member in members if member.x is not None]
+    last = max(inside, default=-_STEP_OUTSIDE)
+    places: dict[str, tuple[float, str]] = {}
+    for member in members:
+        if member.x is None:
+            last += _STEP_OUTSIDE
+            places[member.label] = (last, member.label)
+        else:
+            places[member.label] = (member.x, f"{member.x:g}")
+    return places
+
+
+def points_of(members: Sequence[Member], name: str) -> list[Point]:
+    """Return a quantity of every member that has it, in the order of the members."""
+    places = places_of(members)
+    points = []
+    for member in members:
+        row = member.row(name)
+        if row is None or not math.isfinite(row.estimate.value):
+            continue
+        place, estimate = places[member.label][0], row.estimate
+        points.append(Point(member, place, estimate.value, estimate.standard_error, row.is_upper_bound))
+    return points
+
+
+def heading_of(name: str) -> str:
+    """Return the name of a quantity for an axis."""
+    return label_of(name)[0]

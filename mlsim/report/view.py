@@ -1,0 +1,245 @@
+"""What a report shows of one run, as plain values that the HTML and the Markdown template both print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from mlsim.errors import DataError
+from mlsim.io.model_card import CardError, read_card_errors
+from mlsim.io.results import Provenance, QuantityRow, Result
+from mlsim.io.run_folder import RunFolder
+from mlsim.io.series import PotentialPart, ReportSeries, Section
+from mlsim.report.alt_text import alternative_texts
+from mlsim.report.charts import all_charts, refinement_charts
+from mlsim.report.comparison import Comparison, comparison_of, comparisons, summary
+from mlsim.report.constraints import limits_of, xray_weights
+from mlsim.report.methods import all_settings, methods_text
+from mlsim.report.mixed import refuse_mixed_piece
+from mlsim.report.scene import Scene, scene_of
+from mlsim.report.traces import Chart
+from mlsim.shipped import shipped_folder
+
+__all__ = ["Headline", "View", "headline_names", "view_of"]
+
+_FIRST: Final = (
+    "conductivity_298K_mS_cm",
+    "activation_energy_eV",
+    "haven_ratio",
+    "density_g_cm3",
+    "glass_transition_K",
+)
+_LINKS: Final = "Zr–Zr links"
+_SHELL: Final = re.compile(r"zr_(?:o|cl)_(?:coordination|distance_A)")
+_REASONS: Final[dict[Section, str]] = {
+    "scattering": "No scattering curve: this run did not compute one.",
+    "partials": "No partial pair distributions: this run did not compute them.",
+    "q_partials": "No partial structure factors: this run did not compute them.",
+    "coordination": "No coordination numbers: this run did not compute them.",
+    "links": "No Zr–Zr links: this run did not compute them, or the glass has none.",
+    "chlorine": "No Cl surroundings: this run did not compute them.",
+    "displacement": "No displacements: this run did no transport.",
+    "arrhenius": "No Arrhenius plot: this run has no diffusivity.",
+    "thermo": "No history: this run did not record temperature and density.",
+    "snapshot": "No atoms to show: this run did not keep a glass for the report.",
+    "committee": "No committee: a single model moved the atoms, so it is not known how far models trained on the same "
+    "data would disagree along the runs.",
+}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One row of the table on top: the comparison, and what limits our number."""
+
+    row: Comparison
+    limits: str
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that is printed about one run.
+
+    Attributes
+    ----------
+    prefix
+        Put before the names of plots, so that several runs fit into one page.
+    title, composition, preset, summary
+        Words of the head.
+    series
+        Curves; an empty one where the run has none.
+    headlines, groups
+        The table on top, and all numbers by group.
+    charts, alts
+        Interactive plots and their alternative texts, by name.
+    scene
+        Shapes of one glass.
+    reasons
+        Why a section may be empty.
+    card, potential_note
+        Errors of the potential on test frames, and why there are none.
+    methods, settings
+        Methods text by paragraph; every setting as key and value.
+    provenance
+        None where the numbers are missing.
+    absent
+        Pieces of the run that are not there.
+    refined
+        Numbers of the refinement; empty where there is none.
+    """
+
+    prefix: str
+    title: str
+    composition: str
+    preset: str
+    summary: str
+    series: ReportSeries
+    headlines: tuple[Headline, ...]
+    groups: Sequence[tuple[str, list[Comparison]]]
+    charts: Mapping[str, Chart]
+    alts: Mapping[str, str]
+    scene: Scene | None
+    reasons: Mapping[str, str]
+    card: tuple[CardError, ...]
+    potential_note: str
+    methods: tuple[str, ...]
+    settings: tuple[tuple[str, str], ...]
+    provenance: Provenance | None
+    absent: tuple[str, ...] = ()
+    refined: tuple[Comparison, ...] = field(default=())
+
+    @property
+    def scene_alt(self) -> str:
+        """Alternative text of the view of the glass."""
+        if self.scene is None:
+            return ""
+        kinds = [int(kind) for kind in self.scene.faces[:, 3]]
+        shown = [name for number, (name, _) in enumerate(self.scene.kinds) if number in kinds]
+        return (
+            f"{self.scene.label} with the polyhedra of {self.scene.center}, coloured by their number of anions of one "
+            f"kind: {', '.join(shown) or 'none'}; {self.scene.n_home} atoms in the periodic cell."
+        )
+
+
+def view_of(run: RunFolder, *, prefix: str = "", title: str = "") -> View:
+    """Return what there is to show of a run.
+
+    Raises
+    ------
+    SettingsError
+        When pieces of different runs lie in one folder.
+    """
+    refuse_mixed_piece(run)
+    series = run.series if run.series is not None else _without_curves(run, title)
+    result = run.result if run.result is not None else Result((), Provenance(mlsim="", versions={}))
+    groups = comparisons(result, series)
+    card, note = _card(series.potential)
+    alts = {**alternative_texts(series), **_other_alts(run)}
+    charts = {**all_charts(series, result), **refinement_charts(run.refinement)}
+    return View(
+        prefix=prefix,
+        title=title or series.title,
+        composition=series.composition,
+        preset=series.preset,
+        summary=summary(result, series) if run.result is not None else "The numbers of this run are missing.",
+        series=series,
+        headlines=_headlines(result, series, {} if run.refinement is None else run.refinement.verdicts),
+        groups=groups,
+        charts={prefix + name: chart for name, chart in charts.items()},
+        alts={prefix + name: text for name, text in alts.items()},
+        scene=None if series.snapshot is None else scene_of(series.snapshot),
+        reasons=_reasons(series),
+        card=card,
+        potential_note=note,
+        methods=tuple(methods_text(run.settings, run.series, run.result, run.refinement)),
+        settings=tuple(all_settings(_settings(run))),
+        provenance=None if run.result is None else run.result.provenance,
+        absent=run.absent,
+        refined=_refined(run),
+    )
+
+
+def headline_names(rows: Sequence[QuantityRow]) -> list[str]:
+    """Return the names of the numbers that people ask for first, in that order.
+
+    Conductivity and what it rests on, then the first shell, then whatever else has a published value or a fit.
+    """
+    names = [row.name for row in rows]
+    shells = [name for name in names if _SHELL.fullmatch(name)]
+    fits = [name for name in names if name.startswith("rw_") and not name.startswith("rw_start_")]
+    compared = [row.name for row in rows if row.reference is not None]
+    wanted = (*(name for name in _FIRST if name in names), *shells, *compared, *fits)
+    return list(dict.fromkeys(wanted))
+
+
+def _headlines(result: Result, series: ReportSeries, verdicts: Mapping[str, str]) -> tuple[Headline, ...]:
+    weights = xray_weights(series.composition)
+    found = []
+    for name in headline_names(result.rows):
+        row = next(row for row in result.rows if row.name == name)
+        limits = limits_of(row, weights, verdicts, series.arrhenius)
+        compared = comparison_of(row, series.published)
+        if compared.group == _LINKS:  # its group stands above it in the full table only
+            compared = replace(compared, label=f"{_LINKS}: {compared.label}")
+        found.append(Headline(compared, limits))
+    return tuple(found)
+
+
+def _without_curves(run: RunFolder, title: str) -> ReportSeries:
+    """Return an empty series for numbers that stand alone; the settings say the composition where they are there."""
+    simulation = {} if run.settings is None else run.settings["simulation"]
+    named = title or run.path.stem
+    why = dict.fromkeys(_REASONS, "series.json, which holds the curves, is not there")
+    return ReportSeries(title=named, composition=str(simulation.get("composition", named)), preset="", missing=why)
+
+
+def _settings(run: RunFolder) -> Mapping[str, Any] | None:
+    return None if run.settings is None else {**run.settings["simulation"], **run.settings["analysis"]}
+
+
+def _refined(run: RunFolder) -> tuple[Comparison, ...]:
+    if run.refinement is None:
+        return ()
+    verdicts = run.refinement.verdicts
+    rows = [comparison_of(row) for row in run.refinement.result.rows]
+    return tuple(replace(row, method=verdicts.get(row.name, row.method)) for row in rows)
+
+
+def _other_alts(run: RunFolder) -> dict[str, str]:
+    """Alternative texts of the plots whose data are not in the series."""
+    alts = {f"measured_{i}": "User's curve and the model." for i in range(9)}
+    rows = () if run.result is None else run.result.rows
+    shares = sorted((row for row in rows if row.name.startswith("polyhedron_")), key=lambda row: -row.estimate.value)
+    words = [f"{comparison_of(row).label} {100 * row.estimate.value:.0f} %" for row in shares[:4]]
+    alts["polyhedra"] = f"Bars, share of each polyhedron, the most frequent first: {', '.join(words)}."
+    for curve in () if run.refinement is None else run.refinement.curves:
+        row = run.refinement.result.row(f"rw_{curve.name}") if run.refinement is not None else None
+        said = "" if row is None else f", Rw {row.estimate.value:.3f}"
+        alts[f"rmc_{curve.name}"] = f"{curve.name}: data, mean of the fits and their difference{said}."
+    return alts
+
+
+def _reasons(series: ReportSeries) -> dict[str, str]:
+    """Return why each section may be empty: the run's own words first."""
+    why = "no file was given" if series.published is None else "no raw curve of this glass is public that we know of"
+    own = "To see your own data here, name the file under “measurement:” in the study and run again."
+    said: dict[Section, str] = {**_REASONS, "measured": f"No measured curve is drawn: {why}. {own}", **series.missing}
+    return {str(section): text for section, text in said.items()}
+
+
+def _card(potential: PotentialPart | None) -> tuple[tuple[CardError, ...], str]:
+    """Return the errors on test frames in the card of a shipped potential, and what to say where there are none."""
+    if potential is None:
+        return (), "No potential is named, so its errors cannot be shown."
+    path = shipped_folder("potentials") / potential.name / "model_card.md"
+    if not path.is_file() or potential.name in (".", ".."):
+        return (), f"The potential {potential.name} does not come with mlsim, so its model card is not at hand."
+    try:
+        rows = read_card_errors(path)
+    except DataError as error:
+        return (), str(error)
+    if potential.sha256[:12] not in path.read_text(encoding="utf-8").partition("\n")[0]:
+        return (), f"The model card of {potential.name} that is at hand is of another version of it."
+    test = tuple(row for row in rows if row.part.startswith("test"))
+    return test or rows, "" if rows else f"The model card of {potential.name} lists no errors."
