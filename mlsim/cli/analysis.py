@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlsim.cli.files import Files, Force, read_ensembles, require_absent
+from mlsim.cli.pairs import pair_lengths
 
 if TYPE_CHECKING:
     from ase import Atoms
 
     from mlsim.curve import Estimate
 
-__all__ = ["bond_counting_lines", "cutoffs_given", "topology"]
+__all__ = ["bond_counting_lines", "topology"]
 
 _READ_AS = "published values, 'with Li around it' read as 'no centre': "
 
@@ -37,7 +38,7 @@ def topology(
     from mlsim.topology import bond_cutoffs, cutoff_effects, estimates_over_glasses, topology_of
 
     require_absent(output, force)
-    fixed = cutoffs_given(cutoff)
+    fixed = pair_lengths("--cutoff", cutoff, "Zr-O=2.6")
     ensembles = read_ensembles(files)
     cutoffs = bond_cutoffs([atoms for frames in ensembles for atoms in frames], fixed_A=fixed)
     anions = tuple(part.strip() for part in bridging.split(",") if part.strip())
@@ -86,22 +87,3 @@ def bond_counting_lines(
 def _effect(found: tuple[float, float] | None) -> str:
     """What moving the cut-offs does, for the method of a row."""
     return "" if found is None else f"; {found[0]:.4g} to {found[1]:.4g} with all cut-offs 0.1 Å shorter to longer"
-
-
-def cutoffs_given(texts: Sequence[str] | None) -> dict[tuple[str, str], float]:
-    """Return the bond lengths that `--cutoff` gave, Å."""
-    return dict(_cutoff(text) for text in texts or [])
-
-
-def _cutoff(text: str) -> tuple[tuple[str, str], float]:
-    """Return pair and length of a text such as Zr-O=2.6."""
-    from mlsim.errors import SettingsError
-
-    pair, _, length = text.partition("=")
-    first, _, second = pair.partition("-")
-    try:
-        if not (first and second):
-            raise ValueError
-        return (first, second), float(length)
-    except ValueError:
-        raise SettingsError(f"--cutoff {text}: expected a pair and its length in Å, such as Zr-O=2.6") from None

@@ -50,7 +50,7 @@ def mechanism(
 
     Trajectories at one temperature count as independent glasses.
     """
-    from mlsim.cli.analysis import cutoffs_given
+    from mlsim.cli.pairs import pair_lengths
     from mlsim.transport import diffusivity, hop_statistics, hops_of
 
     require_absent(output, force)
@@ -61,7 +61,7 @@ def mechanism(
     rows: list[QuantityRow] = []
     drawn = []
     for kelvin, group in sorted(groups.items()):
-        lengths = _lengths(group, element, met, cutoffs_given(cutoff))
+        lengths = _lengths(group, element, met, pair_lengths("--cutoff", cutoff, "Zr-O=2.6"))
         hops = [hops_of(t, element) for t in group]
         tracer = diffusivity(group, element, temperature_K=kelvin)
         d = tracer.diffusivity.value * 1e4 if tracer.diffusive else None

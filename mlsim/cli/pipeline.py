@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mlsim.cli.files import require_absent
+from mlsim.cli.pairs import pair_lengths
 from mlsim.progress import leading_process
 from mlsim.shipped import DEFAULT_POTENTIAL
 
@@ -44,6 +45,9 @@ def pack(
     atoms: Annotated[int, typer.Option("--atoms", help="Atoms in the cell: a multiple of the formula unit.")],
     density: Annotated[float, typer.Option("--density-g-cm3", help="Mass density.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Structure, *.extxyz.")],
+    min_distance: Annotated[
+        list[str] | None, typer.Option("--min-distance", metavar="A-B=R", help="No pair closer, Å; instead of a table.")
+    ] = None,
     seed: Seed = 1,
     force: Force = False,
 ) -> None:
@@ -53,7 +57,8 @@ def pack(
     from mlsim.melt_quench import pack as packed
 
     require_absent(output, force)
-    structure = packed(Composition.parse(formula), atoms, density_g_cm3=density, seed=seed)
+    limits = pair_lengths("--min-distance", min_distance, "Zr-O=1.7")
+    structure = packed(Composition.parse(formula), atoms, density_g_cm3=density, seed=seed, min_distances_A=limits)
     write_structure(output, structure)
     typer.echo(f"wrote {output}: {len(structure)} atoms, edge {structure.cell.lengths()[0]:.3f} Å")
 

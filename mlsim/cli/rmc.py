@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
+from mlsim.cli.pairs import pair, pair_lengths
+
 if TYPE_CHECKING:
     from ase import Atoms
 
@@ -104,18 +106,34 @@ def rmc(
         _require_function(n, atoms, ions)
     settings = RefineSettings(
         moves_per_atom=moves_per_atom,
-        minimum_distances_A=dict(_pair_length("--min-distance", text) for text in min_distance or []),
+        minimum_distances_A=pair_lengths("--min-distance", min_distance, "Zr-O=1.7"),
         coordination=tuple(_coordination(text) for text in coordination or []),
         valence_sigma=bond_valence,
-        swaps=tuple(_pair("--swap", text) for text in swap or []),
+        swaps=tuple(pair("--swap", text) for text in swap or []),
         r_end_A=r_max,
     )
+    cutoffs = pair_lengths("--cutoff", cutoff, "Zr-O=2.6")
+    _require_before_work(atoms, cutoffs, center, potential)
     for note in [f"{d.name}: {note}" for d in sets for note in d.notes]:
         typer.echo(f"note: {note}", err=True)
     with folder_lock(output):
         ensemble = _refined(atoms, sets, settings, output, runs, seed, jobs, free_runs)
-        cutoffs = dict(_pair_length("--cutoff", text) for text in cutoff or [])
         write_results(output, ensemble, sets, settings, Wanted(seed, cutoffs, center, potential, relax))
+
+
+def _require_before_work(
+    atoms: Atoms, cutoffs: dict[tuple[str, str], float], center: str | None, potential: str | None
+) -> None:
+    """Refuse now what would only be found wrong after all runs."""
+    from mlsim.study import ModelFile, require_elements
+    from mlsim.topology import bond_cutoffs, roles_of
+
+    if center is not None:
+        roles_of(atoms, center=center)
+    if cutoffs:
+        bond_cutoffs([atoms], fixed_A=cutoffs)
+    if potential is not None:
+        require_elements(atoms.get_chemical_symbols(), ModelFile.named(potential))
 
 
 def _refined(
@@ -254,26 +272,6 @@ def _range(text: str) -> tuple[str, tuple[float, float]]:
         raise SettingsError(f"--range {text}: expected NAME=LOW:HIGH, such as glass_gr=1:10") from None
 
 
-def _pair(option: str, text: str) -> tuple[str, str]:
-    from mlsim.errors import SettingsError
-
-    first, _, second = text.partition("-")
-    if not (first and second):
-        raise SettingsError(f"{option} {text}: expected two elements, such as O-Cl")
-    return first, second
-
-
-def _pair_length(option: str, text: str) -> tuple[tuple[str, str], float]:
-    """Return pair and length of a text such as Zr-O=1.7."""
-    from mlsim.errors import SettingsError
-
-    pair, _, length = text.partition("=")
-    try:
-        return _pair(option, pair), float(length)
-    except (ValueError, SettingsError):
-        raise SettingsError(f"{option} {text}: expected a pair and its length in Å, such as Zr-O=1.7") from None
-
-
 def _coordination(text: str) -> CoordinationTarget:
     """Return the target of a text such as Si-O=4@2.1:0.01 or Si-O=4..4@2.1."""
     from pydantic import ValidationError
@@ -281,11 +279,11 @@ def _coordination(text: str) -> CoordinationTarget:
     from mlsim.errors import SettingsError
     from mlsim.rmc import CoordinationTarget
 
-    pair, _, rest = text.partition("=")
+    elements, _, rest = text.partition("=")
     number, _, reach = rest.partition("@")
     radius, _, sigma = reach.partition(":")
     try:
-        centre, neighbour = _pair("--coordination", pair)
+        centre, neighbour = pair("--coordination", elements)
         fields = {"centre": centre, "neighbour": neighbour, "radius_A": float(radius)}
         if ".." in number:
             low, _, high = number.partition("..")

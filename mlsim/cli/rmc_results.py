@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from mlsim.io.results import QuantityRow
+    from mlsim.progress import Progress, StopRequest
     from mlsim.rmc import DataSet, Ensemble, Influence, Refined, RefineSettings
 
 __all__ = ["Wanted", "write_results"]
 
 Pair = tuple[str, str]
+_COSTS = ("as_refined_eV", "relaxed_eV", "moved_A", "at_rest")
 
 
 class Wanted(NamedTuple):
@@ -213,31 +216,75 @@ def _write_influence(path: Path, found: Sequence[Influence]) -> None:
 
 
 def _energy_rows(output: Path, ensemble: Ensemble, wanted: Wanted) -> tuple[list[QuantityRow], str]:
+    """What the fits cost in energy; relaxed configurations are written one by one and not made twice."""
+    from mlsim.cli.display import study_display
     from mlsim.curve import estimate_over
     from mlsim.io.results import QuantityRow
-    from mlsim.io.structures import write_structure
-    from mlsim.rmc import energy_costs
-    from mlsim.study import ModelFile, require_elements
+    from mlsim.progress import stop_on_signals
+    from mlsim.study import ModelFile
 
     source = ModelFile.named(str(wanted.potential))
-    require_elements(ensemble.start.get_chemical_symbols(), source)
-    costs = energy_costs(ensemble.start, [r.atoms for r in ensemble.fitted], source.load(), relax=wanted.relax)
-    rows = [
-        QuantityRow(
-            "fit_energy_cost_eV_per_atom",
-            estimate_over([c.as_refined_eV for c in costs], "eV"),
-            f"energy of the refined less that of the start, per atom, {source.name}",
-        )
-    ]
+    calculator, found = source.load(), []
+    with stop_on_signals() as stop, study_display(unit="steps") as display:
+        for number, run in enumerate(ensemble.fitted, start=1):
+            path = output / f"run_{number:03d}_relaxed.extxyz"
+
+            def progress(stage: str, done: float, total: float, label: str = f"fitted {number:03d}") -> None:
+                display(label, stage, done, total)
+
+            key = f"{source.sha256[:16]} {_sha256_of(ensemble.start, run.atoms)}"
+            cost = _cost_of(path, key) if wanted.relax else None
+            found.append(cost or _new_cost(path, key, ensemble.start, run.atoms, calculator, wanted, (progress, stop)))
+    method = f"energy of the refined less that of the start, per atom, {source.name}"
+    as_refined = estimate_over([cost["as_refined_eV"] for cost in found], "eV")
+    rows = [QuantityRow("fit_energy_cost_eV_per_atom", as_refined, method)]
     if wanted.relax:
-        relaxed = [c.relaxed_eV for c in costs if c.relaxed_eV is not None]
-        rows.append(
-            QuantityRow("relaxed_energy_cost_eV_per_atom", estimate_over(relaxed, "eV"), "the same after relaxation")
-        )
-        for number, cost in enumerate(costs, start=1):
-            if cost.relaxed is not None:
-                write_structure(output / f"run_{number:03d}_relaxed.extxyz", cost.relaxed)
+        rest = sum(bool(cost["at_rest"]) for cost in found)
+        method = f"the same after relaxation at constant cell; {rest} of {len(found)} came to rest in 300 steps"
+        relaxed = estimate_over([cost["relaxed_eV"] for cost in found], "eV")
+        rows.append(QuantityRow("relaxed_energy_cost_eV_per_atom", relaxed, method))
+        moved = estimate_over([cost["moved_A"] for cost in found], "Å")
+        rows.append(QuantityRow("relaxation_displacement_A", moved, "root mean square over atoms"))
     return rows, source.sha256
+
+
+def _new_cost(
+    path: Path,
+    key: str,
+    start: Atoms,
+    refined: Atoms,
+    calculator: Any,
+    wanted: Wanted,
+    watched: tuple[Progress, StopRequest],
+) -> dict[str, float]:
+    from mlsim.io.structures import write_structure
+    from mlsim.rmc import energy_costs
+
+    progress, stop = watched
+    (cost,) = energy_costs(start, [refined], calculator, relax=wanted.relax, progress=progress, stop=stop)
+    if cost.relaxed is None:
+        return {"as_refined_eV": cost.as_refined_eV}
+    numbers = {name: float(getattr(cost, name)) for name in _COSTS}
+    cost.relaxed.info.update(relaxed_of=key, **numbers)
+    write_structure(path, cost.relaxed)
+    return numbers
+
+
+def _cost_of(path: Path, key: str) -> dict[str, float] | None:
+    """What an earlier command noted in a relaxed configuration, if it is of this run and this potential."""
+    from mlsim.io.structures import read_structure
+
+    if not path.exists():
+        return None
+    info = read_structure(path).info
+    return {name: float(info[name]) for name in _COSTS} if info.get("relaxed_of") == key else None
+
+
+def _sha256_of(*structures: Atoms) -> str:
+    digest = hashlib.sha256()
+    for atoms in structures:
+        digest.update(np.ascontiguousarray(atoms.positions).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _say(ensemble: Ensemble, found: Sequence[Influence]) -> None:

@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.calculator import Calculator
+from ase.calculators.lj import LennardJones
 from boxes import END, oxychloride, synthetic
 
 import mlsim
@@ -19,6 +22,18 @@ from mlsim.io.measurements import write_curve_csv
 from mlsim.io.structures import read_structure, write_structure
 
 COMMAND = [sys.executable, "-c", "import sys; from mlsim.cli import main; main(sys.argv[1:])"]
+
+
+@dataclass(frozen=True)
+class PairSource:
+    """What a command asks of a potential, with pair forces that describe no material behind it."""
+
+    name: str = "pairs"
+    sha256: str = "0" * 64
+    elements: tuple[str, ...] = ("Li", "Zr", "Cl", "O")
+
+    def load(self) -> Calculator:
+        return LennardJones(sigma=1.9, epsilon=0.1, rc=5.0)
 
 
 @pytest.fixture
@@ -57,6 +72,64 @@ def test_one_run_writes_numbers_configuration_and_curves(folder: Path) -> None:
     before = (folder / "out/run_001.extxyz").read_bytes()
     assert _exit_code(command(moves="200")) == 0  # done already: the same again
     assert (folder / "out/run_001.extxyz").read_bytes() == before
+
+
+def test_a_fit_says_what_it_costs_in_energy_and_goes_back_to_molecular_dynamics(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = PairSource()
+    monkeypatch.setattr("mlsim.study.potentials.ModelFile.named", classmethod(lambda cls, name: source))
+    options = ["--runs", "2", "--free-runs", "0", "--jobs", "1", "--potential", "toy", "--relax"]
+    assert _exit_code(command(*options, moves="20")) == 0
+    rows = {r["name"]: r for r in json.loads((folder / "out/result.json").read_text())["quantities"]}
+    start = energy_per_atom(read_structure("start.extxyz"))
+    refined = [energy_per_atom(read_structure(folder / f"out/run_00{k}.extxyz")) - start for k in (1, 2)]
+    relaxed = [read_structure(folder / f"out/run_00{k}_relaxed.extxyz") for k in (1, 2)]
+    cost, lower = rows["fit_energy_cost_eV_per_atom"], rows["relaxed_energy_cost_eV_per_atom"]
+    assert cost["value"] == pytest.approx(np.mean(refined), abs=1e-6)
+    assert cost["n_independent"] == lower["n_independent"] == 2
+    assert lower["value"] == pytest.approx(np.mean([energy_per_atom(a) - start for a in relaxed]), abs=1e-6)
+    assert lower["value"] < cost["value"]
+    assert rows["relaxation_displacement_A"]["value"] > 0
+
+    def broken(self: PairSource) -> Calculator:
+        class Broken(LennardJones):
+            def calculate(self, *arguments: object, **options: object) -> None:
+                raise AssertionError("relaxed twice")
+
+        return Broken()
+
+    monkeypatch.setattr(PairSource, "load", broken)
+    assert _exit_code(command(*options, moves="20")) == 0  # relaxed configurations are there already
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("mlsim.study.potentials.ModelFile.named", classmethod(lambda cls, name: source))
+    for file, out in (("out/run_001_relaxed.extxyz", "md"), ("out/run_002.extxyz", "md2")):
+        md = ["md", file, "--temperature-K", "300", "--time-ps", "0.02", "--equilibration-ps", "0", "-o", out]
+        assert _exit_code(md) == 0
+        assert (folder / out / "trajectory.h5").exists()
+
+
+def energy_per_atom(atoms: Atoms) -> float:
+    atoms.calc = LennardJones(sigma=1.9, epsilon=0.1, rc=5.0)
+    return float(atoms.get_potential_energy()) / len(atoms)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--potential", "none.model"], "potential 'none.model': no such file or name; "),
+        (["--center", "Xe"], "topology: center Xe is no cation of the glass; it has "),
+        (["--cutoff", "Zr-Xe=2"], "cut-off for Xe-Zr: no such pair"),
+        (["--cutoff", "Zr=2"], "--cutoff Zr=2: expected a pair and its length in Å, such as Zr-O=2.6"),
+        (["--relax"], "--relax: needs --potential NAME"),
+    ],
+)
+def test_what_is_said_of_the_runs_is_checked_before_they_are_made(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert one_line(capsys, command(*arguments)).startswith(message)
+    assert not (folder / "out").exists()
 
 
 def test_bond_counting_is_said_of_our_numbers_and_of_the_published_ones(
