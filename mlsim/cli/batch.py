@@ -43,6 +43,7 @@ def md_batch(
     from mlsim.io.structures import read_structure
     from mlsim.io.trajectories import TrajectoryRecorder
     from mlsim.melt_quench.batch import run_batch
+    from mlsim.melt_quench.guards import warn_of_thin_cell
     from mlsim.potential.batched import TorchSimDynamics, require_torch_sim, torch_sim_model
     from mlsim.study import ModelFile, folder_lock, require_elements
 
@@ -51,6 +52,8 @@ def md_batch(
     batch = _replicas(starts, temperatures, replicas, time, equilibration, timestep)
     source = ModelFile.named(potential)
     require_elements([symbol for start in starts.values() for symbol in start.get_chemical_symbols()], source)
+    for start in starts.values():
+        warn_of_thin_cell(start, source)
     dynamics = TorchSimDynamics([r.atoms for r in batch], torch_sim_model(potential, device=device), seed=seed)
     with folder_lock(output):
         recorders = [

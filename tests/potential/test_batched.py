@@ -155,7 +155,7 @@ def test_langevin_gives_each_mode_of_each_replica_its_temperature(tmp_path: Path
 
 
 def test_the_chain_holds_three_n_minus_three_degrees_of_freedom(tmp_path: Path) -> None:
-    """Free particles at rest as a whole: kT (3 N - 3) / 2 is held, to the fluctuation of a small system."""
+    """The chain's mean of 2 K is kT (3 N - 3); for 8 atoms, 3 N would be 14 % more, what 2.4 ps leave open is 6 %."""
     replicas, targets = [gas(2), gas(3)], np.array([300.0, 700.0])
     for atoms, target in zip(replicas, targets, strict=True):
         draw_momenta(atoms, target, np.random.default_rng(len(atoms)))
@@ -169,7 +169,7 @@ def test_the_chain_holds_three_n_minus_three_degrees_of_freedom(tmp_path: Path) 
         twice = (dynamics.moment().momenta ** 2 / masses).sum(axis=1)
         kinetic.append([twice[:8].sum(), twice[8:].sum()])
     for target, n, mean in zip(targets, (8, 27), np.mean(kinetic[300:], axis=0), strict=True):
-        assert mean / ((3 * n - 3) * BOLTZMANN_EV_PER_K * target) == pytest.approx(1, abs=0.02)
+        assert mean / ((3 * n - 3) * BOLTZMANN_EV_PER_K * target) == pytest.approx(1, abs=0.06)
 
 
 @pytest.mark.parametrize("thermostat", ["langevin", "nose_hoover"])
