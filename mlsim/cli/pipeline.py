@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mlsim.cli.files import require_absent
+from mlsim.cli.files import require_absent, require_own_folder
 from mlsim.shipped import DEFAULT_POTENTIAL
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ def _run(
     from mlsim.io.structures import read_structure
     from mlsim.io.trajectories import TrajectoryRecorder
     from mlsim.melt_quench import run_schedule
+    from mlsim.melt_quench.checkpoint import FILE_NAME as CHECKPOINT_NAME
     from mlsim.study import LoadedWhenNeeded, ModelFile, folder_lock, require_elements
 
     start = read_structure(file)
@@ -142,6 +143,7 @@ def _run(
 
         raise SettingsError(f"{output}: is a file; choose a folder with -o")
     with folder_lock(output):
+        require_own_folder(output, output / CHECKPOINT_NAME)
         recorder = None
         if frame_interval_ps is not None:
             recorder = TrajectoryRecorder(output, start.get_chemical_symbols(), frame_interval_ps, temperature_K)
