@@ -107,6 +107,18 @@ def test_a_quench_that_is_done_says_so_again_at_once(run: Run) -> None:
     assert errors.startswith("error: q/checkpoint.npz: made with other settings: seed was 1, is 9; ")
 
 
+def test_a_run_does_not_replace_results_that_are_not_its_own(run: Run, tmp_path: Path) -> None:
+    """The folder of somebody's glass, as with `mlsim md glass.extxyz -o .`, or a checkpoint that went."""
+    assert run("pack", "Li3ZrCl4O1.5", "--atoms", "38", "--density-g-cm3", "1.9", "-o", "own/glass.extxyz")[0] == 0
+    before = (tmp_path / "own" / "glass.extxyz").read_bytes()
+    code, _, err = run("md", "own/glass.extxyz", "--temperature-K", "300", "--time-ps", "0.02", "-o", "own")
+    assert code == 2
+    assert err == (
+        "error: own/glass.extxyz: is there already, without the checkpoint of a run; choose another folder with -o\n"
+    )
+    assert (tmp_path / "own" / "glass.extxyz").read_bytes() == before
+
+
 def test_a_quench_at_another_rate_takes_as_long_as_that_rate_says(run: Run) -> None:
     ramp = "segments: [{kind: ramp, from_K: 1000, to_K: 400, rate_K_per_ps: 100}]\n"
     Path("ramp.yaml").write_text(ramp, encoding="utf-8")

@@ -15,10 +15,13 @@ import pytest
 from toy_ions import ToyIons, ToySource
 from toy_study import write_toy_study
 
-from mlsim.errors import DataError, SettingsError
+from mlsim.errors import DataError, Interrupted, SettingsError
 from mlsim.io.structures import read_structure
+from mlsim.progress import StopRequest
 from mlsim.study import StudyOutcome, read_study, run_study
+from mlsim.study.glass_stages import GlassTask
 from mlsim.study.manifest import folder_lock
+from mlsim.study.runner import analysis_of
 
 CONTRACT_NAMES = {
     "density_g_cm3",
@@ -77,6 +80,27 @@ def test_the_report_is_one_page_that_needs_no_network(finished: Any) -> None:
     assert "Li3ZrCl4O1.5" in page or "Li₃ZrCl₄O" in page
     assert 'src="http' not in page
     assert '<link href="http' not in page
+
+
+@dataclass(frozen=True)
+class LongSighted(ToySource):
+    """The toy, said to see further than half of the small cell."""
+
+    cutoff_A: float = 5.5
+
+
+def test_a_cell_that_is_too_thin_is_said_on_the_terminal_once_and_in_the_notes(finished: Any, tmp_path: Path) -> None:
+    study, outcome, _ = finished
+    settings, stop = read_study(study), StopRequest()
+    stop.set()
+    what = r"the cell is 9\.\d\d Å thin, less than twice the cut-off of 5\.5 Å"
+    with pytest.warns(UserWarning, match=what) as said, pytest.raises(Interrupted):
+        run_study(settings, tmp_path / "out", jobs=1, potential=LongSighted(), stop=stop)
+    assert len(said) == 1
+    tasks = [GlassTask(n, settings, outcome.directory.resolve(), LongSighted()) for n in (1, 2)]
+    _, series = analysis_of(tasks, LongSighted())
+    assert sum("less than twice the cut-off of 5.5 Å" in note for note in series.notes) == 1
+    assert not any("cut-off" in note for note in outcome.notes)
 
 
 def test_notes_say_that_no_measured_curve_is_public(finished: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mlsim.cli.files import require_own_folder
 from mlsim.cli.pipeline import OutputFolder, Potential, Seed, watched, write_run
 from mlsim.shipped import DEFAULT_POTENTIAL
 
@@ -43,6 +44,8 @@ def md_batch(
     from mlsim.io.structures import read_structure
     from mlsim.io.trajectories import TrajectoryRecorder
     from mlsim.melt_quench.batch import run_batch
+    from mlsim.melt_quench.checkpoint import FILE_NAME as CHECKPOINT_NAME
+    from mlsim.melt_quench.guards import warn_of_thin_cell
     from mlsim.potential.batched import TorchSimDynamics, require_torch_sim, torch_sim_model
     from mlsim.study import ModelFile, folder_lock, require_elements
 
@@ -51,8 +54,12 @@ def md_batch(
     batch = _replicas(starts, temperatures, replicas, time, equilibration, timestep)
     source = ModelFile.named(potential)
     require_elements([symbol for start in starts.values() for symbol in start.get_chemical_symbols()], source)
+    for start in starts.values():
+        warn_of_thin_cell(start, source)
     dynamics = TorchSimDynamics([r.atoms for r in batch], torch_sim_model(potential, device=device), seed=seed)
     with folder_lock(output):
+        for replica in batch:
+            require_own_folder(output / replica.name, output / CHECKPOINT_NAME)
         recorders = [
             TrajectoryRecorder(output / r.name, r.atoms.get_chemical_symbols(), interval, r.schedule.segments[-1].end_K)
             for r in batch

@@ -13,7 +13,7 @@ from mlsim.errors import SettingsError
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["Files", "Force", "read_ensembles", "require_absent"]
+__all__ = ["Files", "Force", "read_ensembles", "require_absent", "require_own_folder"]
 
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
 Files = Annotated[
@@ -38,3 +38,14 @@ def read_ensembles(files: Sequence[Path]) -> list[list[Atoms]]:
         list(read_trajectory(file).frames()) if file.suffix in (".h5", ".hdf5") else read_structures(file)
         for file in files
     ]
+
+
+def require_own_folder(folder: Path, checkpoint: Path) -> None:
+    """Raise SettingsError if a run would replace results that are not its own: they lie there without a checkpoint."""
+    if checkpoint.exists():
+        return  # whose run it is, its settings say
+    for name in ("glass.extxyz", "thermo.csv", "result.json", "trajectory.h5"):
+        if (folder / name).exists():
+            raise SettingsError(
+                f"{folder / name}: is there already, without the checkpoint of a run; choose another folder with -o"
+            )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mlsim.cli.files import require_absent
+from mlsim.cli.files import require_absent, require_own_folder
 from mlsim.cli.pairs import pair_lengths
 from mlsim.progress import leading_process
 from mlsim.shipped import DEFAULT_POTENTIAL
@@ -159,6 +159,7 @@ def _run(
     from mlsim.io.structures import read_structure
     from mlsim.io.trajectories import TrajectoryRecorder
     from mlsim.melt_quench import run_schedule
+    from mlsim.melt_quench.checkpoint import FILE_NAME as CHECKPOINT_NAME
     from mlsim.study import LoadedWhenNeeded, folder_lock, require_elements
 
     start = read_structure(file)
@@ -171,6 +172,7 @@ def _run(
 
         raise SettingsError(f"{output}: is a file; choose a folder with -o")
     with folder_lock(output, wait_s=0.0 if leading_process() is None else _WAIT_FOR_ORPHAN_S):
+        require_own_folder(output, output / CHECKPOINT_NAME)
         recorder = None
         if frame_interval_ps is not None:
             recorder = TrajectoryRecorder(output, start.get_chemical_symbols(), frame_interval_ps, temperature_K)

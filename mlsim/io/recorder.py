@@ -34,7 +34,7 @@ FORMAT = "mlsim trajectory"
 VERSION = 1
 MERGED_NAME = "trajectory.h5"
 _PARTS_NAME = "trajectory.parts"
-_BLOCK = 256
+_BLOCK_VALUES = 400_000  # coordinates read at a time
 _UNITS = {
     "positions": "Å",
     "cell": "Å",
@@ -250,7 +250,8 @@ class TrajectoryRecorder:
         shapes = {name: (n_frames, *shape) for name, shape in self._frame_shapes().items()}
         with atomic_path(self._merged) as temporary:
             _reserve(temporary, sum(8 * math.prod(shape) for shape in shapes.values()))
-            with h5py.File(temporary, "w") as store:
+            # the form before 1.8 has no room for the names of more than some thousand atoms
+            with h5py.File(temporary, "w", libver=("v108", "latest")) as store:
                 store.attrs["format"], store.attrs["version"] = FORMAT, VERSION
                 store.attrs["elements"] = list(self._elements)
                 store.attrs["units"] = json.dumps(_UNITS, ensure_ascii=False, sort_keys=True)
@@ -275,8 +276,9 @@ class TrajectoryRecorder:
     def _all_arrays(self) -> Iterator[Arrays]:
         if self._n_merged:
             with self._opened() as store:
-                for start in range(0, self._n_merged, _BLOCK):
-                    stop = min(start + _BLOCK, self._n_merged)
+                block = max(1, _BLOCK_VALUES // (3 * len(self._elements)))
+                for start in range(0, self._n_merged, block):
+                    stop = min(start + block, self._n_merged)
                     yield {
                         name: np.full(stop - start, np.nan) if _is_new(name, store) else store[name][start:stop]
                         for name in _FIELDS

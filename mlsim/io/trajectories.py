@@ -40,6 +40,7 @@ __all__ = ["MERGED_NAME", "TrajectoryRecorder", "read_trajectory"]
 Floats: TypeAlias = NDArray[np.float64]
 
 _BLOCK = 256
+_BLOCK_VALUES = 100_000  # coordinates of frames that are read at a time
 _LONGEST_STEP = 0.45
 
 
@@ -182,11 +183,13 @@ def _frames(file: Path, columns: frozenset[str], start: int, stop: int | None) -
 
 
 def _blocks(frames: Iterator[Atoms]) -> Iterator[tuple[int, list[Atoms]]]:
-    """Yield blocks of frames with the number of frames that came before."""
+    """Yield blocks of frames, the fewer the more atoms they have, with the number of frames that came before."""
     number = 0
-    while block := list(islice(frames, _BLOCK)):
+    size = 1
+    while block := list(islice(frames, size)):
         yield number, block
         number += len(block)
+        size = max(1, min(_BLOCK, _BLOCK_VALUES // (3 * max(1, len(block[0])))))
 
 
 def _check_frame(file: Path, number: int, atoms: Atoms, first: Atoms) -> None:

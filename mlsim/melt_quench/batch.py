@@ -201,6 +201,7 @@ class _Batch:
         self.n_steps = first.n_steps
         self._segments = [[replica.schedule.segments[k] for replica in replicas] for k in range(len(first.segments))]
         self._ends = np.cumsum(first.segment_steps)
+        self._recorded = [segment.record for segment in first.segments]
         self._frame_stride = frame_stride(frame_interval_ps, first.timestep_fs, recorders[0])
         self._log_stride = max(1, round(first.log_interval_ps * 1e3 / first.timestep_fs))
         self._settings = {
@@ -330,7 +331,7 @@ class _Batch:
     def _observe(self, targets_K: Floats) -> None:
         """Guard, log and record the current step; the state is asked for only when one of them is due."""
         log_due = self.step % self._log_stride == 0
-        frame_due = frame_is_due(self._replicas[0].schedule, self.step, self._frame_stride)
+        frame_due = frame_is_due(self._recorded, self._ends, self.step, self._frame_stride)
         guard_due = self.step % OVERLAP_EVERY == 0 or self.step == self.n_steps
         if not (log_due or frame_due or guard_due):
             return

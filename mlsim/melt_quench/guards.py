@@ -15,7 +15,7 @@ from mlsim.errors import SettingsError
 from mlsim.geometry import neighbour_pairs
 from mlsim.melt_quench.rocksalt import rocksalt_domains
 
-__all__ = ["Guards", "Limits", "warn_of_thin_cell"]
+__all__ = ["Guards", "Limits", "thin_cell", "warn_of_thin_cell"]
 
 RUNAWAY_FACTOR = 3.0
 RUNAWAY_FLOOR_K = 500.0  # below, fluctuations of small cells and latent heat would trip the factor
@@ -70,16 +70,26 @@ class Limits:
 def warn_of_thin_cell(atoms: Atoms, calculator: Any) -> None:
     """Warn if a cell is thinner than twice the cut-off that the calculator names (`cutoff_A`, or `r_max` of MACE)."""
     cutoff = getattr(calculator, "cutoff_A", None) or getattr(calculator, "r_max", None)
-    if cutoff is None:
-        return
+    what = thin_cell(atoms, None if cutoff is None else float(cutoff))
+    if what is not None:
+        warnings.warn(what, stacklevel=3)
+
+
+def thin_cell(atoms: Atoms, cutoff_A: float | None) -> str | None:
+    """Return what is wrong with a cell thinner than twice the cut-off; None if it is not, or the cut-off unknown.
+
+    The thickness is the shortest distance between opposite faces, min over i of 1/|b_i|, b_i the reciprocal vectors.
+    """
+    if cutoff_A is None:
+        return None
     thickness = float(np.min(1 / np.linalg.norm(np.asarray(atoms.cell.reciprocal()), axis=1)))
-    if thickness < 2 * float(cutoff):
-        warnings.warn(
-            f"the cell is {thickness:.2f} Å thin, less than twice the cut-off of {float(cutoff):g} Å: an atom feels "
-            "another one and its image at once, so forces are right but the liquid is ordered by its own period; "
-            "take a larger cell",
-            stacklevel=3,
-        )
+    if thickness >= 2 * cutoff_A:
+        return None
+    return (
+        f"the cell is {thickness:.2f} Å thin, less than twice the cut-off of {cutoff_A:g} Å: an atom feels "
+        "another one and its image at once, so forces are right but the liquid is ordered by its own period; "
+        "take a larger cell"
+    )
 
 
 class Answer(Protocol):

@@ -167,6 +167,7 @@ class _Run:
             "frame_interval_ps": frame_interval_ps,
         }
         self._ends = np.cumsum(schedule.segment_steps)
+        self._recorded = [segment.record for segment in schedule.segments]
         self._log = np.full((schedule.n_steps // self._log_stride + 1, _LOG_COLUMNS), np.nan)
         self._rows = 0
         self._melt_memory: dict[str, ElementMemory] = {}
@@ -290,7 +291,7 @@ class _Run:
                 f"{self.directory}: {segment.title}, step {self.step}: {complaint}; the last checkpoint stays"
             )
         log_due = self.step % self._log_stride == 0
-        frame_due = bool(self._frame_stride) and frame_is_due(self.schedule, self.step, self._frame_stride)
+        frame_due = self._frame_stride > 0 and frame_is_due(self._recorded, self._ends, self.step, self._frame_stride)
         if not (log_due or frame_due):
             return
         deviation, _ = self.held.committee_deviation

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 
 from mlsim.errors import DataError, SettingsError
 from mlsim.melt_quench.frames import FrameRecorder
-from mlsim.melt_quench.schedule import Schedule
 
 __all__ = ["check_start", "frame_is_due", "frame_stride", "start_sha256"]
 
@@ -48,10 +49,14 @@ def frame_stride(interval_ps: float | None, timestep_fs: float, recorder: FrameR
     return whole
 
 
-def frame_is_due(schedule: Schedule, step: int, stride: int) -> bool:
-    """Return whether a frame is taken after `step`: each `stride` steps from where recording began."""
-    ends = np.cumsum(schedule.segment_steps)
-    recorded = [segment.record for segment in schedule.segments]
+def frame_is_due(recorded: Sequence[bool], ends: NDArray[np.int64], step: int, stride: int) -> bool:
+    """Return whether a frame is taken after `step`: each `stride` steps from where recording began.
+
+    Parameters
+    ----------
+    recorded, ends
+        Of each segment: whether it is recorded, and its last step.
+    """
     index = int(np.searchsorted(ends, step, side="left"))
     if not recorded[index]:  # the moment at which a recorded segment begins belongs to it
         at_end = step == ends[index]

@@ -13,6 +13,7 @@ from mlsim.io.published import published_sample
 from mlsim.io.results import Provenance, QuantityRow, read_result, write_result
 from mlsim.io.series import PotentialPart, ReportSeries, Section, read_series, write_series
 from mlsim.io.structures import write_structure
+from mlsim.melt_quench.guards import warn_of_thin_cell
 from mlsim.progress import StopRequest
 from mlsim.study.glass_stages import (
     GlassTask,
@@ -105,6 +106,7 @@ def run_study(
     _require_measurements(settings)
     tasks = [GlassTask(n, settings, folder.resolve(), source) for n in range(1, settings.glasses.number + 1)]
     packed = [packed_cell(task) for task in tasks]
+    warn_of_thin_cell(packed[0], source)  # workers say it too, but only to their logs
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"{folder}: is a file; choose a folder with --out")
     result, report, series = folder / "result.json", folder / "report.html", folder / "series.json"
@@ -158,7 +160,7 @@ def analysis_of(tasks: Sequence[GlassTask], source: PotentialSource) -> tuple[li
     published = published_sample(settings.composition)
     references = {} if published is None else {v.name: published.reference_for(v.name) for v in published.quantities}
     rows = [density_row(glasses)]
-    notes = [*_general_notes(settings), *glass_notes(glasses, ensembles)]
+    notes = [*_general_notes(settings), *glass_notes(glasses, ensembles, getattr(source, "cutoff_A", None))]
     missing: dict[Section, str] = {}
     fields: dict[str, Any] = scattering_series(ensembles, settings.scattering)
     structure = topology_part(ensembles, settings, references)

@@ -17,6 +17,7 @@ from mlsim.io.measurements import read_measurement
 from mlsim.io.results import QuantityRow, Reference
 from mlsim.io.series import CoordinationHistogram, Line, MeasuredCurve, Share, SnapshotPart, ThermoPart
 from mlsim.melt_quench import Glass, rocksalt_domains
+from mlsim.melt_quench.guards import thin_cell
 from mlsim.scattering import (
     over_glasses,
     partial_g_of_r,
@@ -89,9 +90,16 @@ def _committee(deviation: NDArray[np.float64] | None, every: slice) -> tuple[flo
     return tuple(deviation[every].tolist())
 
 
-def glass_notes(glasses: Sequence[Glass], ensembles: Sequence[Sequence[Atoms]]) -> list[str]:
-    """Return what the melts remembered of their packings, and how much rocksalt LiCl the glasses hold."""
-    notes = []
+def glass_notes(
+    glasses: Sequence[Glass], ensembles: Sequence[Sequence[Atoms]], cutoff_A: float | None = None
+) -> list[str]:
+    """Return what is wrong with thin cells, what the melts remembered, and how much rocksalt LiCl the glasses hold."""
+    smallest = min(glasses, key=lambda glass: float(glass.log.volume_A3.min()))
+    atoms = smallest.atoms.copy()
+    shrunk = float(smallest.log.volume_A3.min()) / float(atoms.get_volume())
+    atoms.set_cell(atoms.cell * shrunk ** (1 / 3))
+    thin = thin_cell(atoms, cutoff_A)
+    notes = [] if thin is None else [f"at its smallest {thin}"]
     if all(glass.melt_memory for glass in glasses):
         words = []
         for element in glasses[0].melt_memory:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -454,3 +456,12 @@ def test_positions_stay_on_disk(tmp_path):
             base = base.base
         assert isinstance(base, np.memmap)
     np.testing.assert_array_equal(own.potential_energy_eV, -np.arange(1.0, 12.0, 2.0))
+
+
+def test_a_trajectory_of_many_atoms_can_be_written(tmp_path: Path) -> None:
+    """The names of the atoms alone are more than the 64 KB that HDF5 gives an attribute by default."""
+    n_atoms = 20_000
+    recorder = TrajectoryRecorder(tmp_path, ("Li", "Cl") * (n_atoms // 2), 0.02)
+    recorder.append(Frame(0, 0.0, np.zeros((n_atoms, 3)), np.eye(3) * 80, 300.0, 0.0, 0.0))
+    trajectory = read_trajectory(recorder.finish())
+    assert trajectory.elements == ("Li", "Cl") * (n_atoms // 2)
