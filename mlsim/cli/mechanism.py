@@ -51,6 +51,7 @@ def mechanism(
     Trajectories at one temperature count as independent glasses.
     """
     from mlsim.cli.analysis import cutoffs_given
+    from mlsim.errors import DataError
     from mlsim.transport import diffusivity, hop_statistics, hops_of
     from mlsim.units import CM2_S_PER_A2_PS
 
@@ -66,7 +67,10 @@ def mechanism(
         hops = [hops_of(t, element) for t in group]
         tracer = diffusivity(group, element, temperature_K=kelvin)
         each = [d / CM2_S_PER_A2_PS for d in tracer.per_glass_cm2_s]
-        rows += _hop_rows(hop_statistics(hops, each), element, kelvin)
+        try:
+            rows += _hop_rows(hop_statistics(hops, each), element, kelvin)
+        except DataError as error:
+            typer.echo(f"note: {kelvin:g} K: {error}", err=True)
         mobility = _mobility(group, hops, element, lengths)
         if mobility is not None:
             rows += _mobility_rows(mobility, element, lengths, kelvin)
