@@ -250,13 +250,20 @@ def run_peers(peers: str, what: str, walks: np.ndarray, interval_ps: float) -> d
 
 def speed(peers: str | None, *, growth: bool) -> None:
     """Time 500 ions × 20 000 frames, each tool in a process of its own, and how time grows with frames."""
-    for n_frames in (5000, 20000, 80000) if growth else (20000,):
+    frames = (5000, 10000, 20000, 40000, 80000) if growth else (20000,)
+    spent = []
+    for n_frames in frames:
         done = subprocess.run(
             [sys.executable, __file__, "one", "--frames", str(n_frames)], capture_output=True, text=True, check=True
         )
         print(done.stdout.strip())
-        if n_frames == 20000:
-            ours_cpu = json.loads(done.stdout)["cpu_s"]
+        spent.append(json.loads(done.stdout)["cpu_s"])
+    ours_cpu = spent[frames.index(20000)]
+    if growth:
+        for span in (slice(None), slice(2, None)):
+            n = np.array(frames[span], dtype=float)
+            found, expected = (np.polyfit(np.log(n), np.log(y), 1)[0] for y in (spent[span], n * np.log(n)))
+            print(f"{n[0]:.0f} to {n[-1]:.0f} frames: CPU time ~ frames^{found:.2f}, n log n ~ n^{expected:.2f}")
     if peers:
         walks = relative_to_framework(walk(np.random.default_rng(0), 500, 600.0, n_frames=20000)).astype(np.float32)
         found = run_peers(peers, "kinisi", walks[None], 0.05)
@@ -329,7 +336,7 @@ def main() -> None:
     parser.add_argument("--done", type=Path, metavar="FILE", help="calibration keeps finished seeds there, and resumes")
     parser.add_argument("--peers", help="interpreter that has kinisi and MDAnalysis")
     parser.add_argument("--only", choices=[*PARTS, "peers"], help="one part of the calibration")
-    parser.add_argument("--growth", action="store_true", help="5000 and 80 000 frames too")
+    parser.add_argument("--growth", action="store_true", help="from 5000 to 80 000 frames, and the exponent")
     parser.add_argument("--frames", type=int, default=20000, help=argparse.SUPPRESS)
     parser.add_argument("--path", help=argparse.SUPPRESS)
     given = parser.parse_args()

@@ -302,6 +302,22 @@ def test_mechanism_and_vibrations_of_walks(run: Run) -> None:
     assert {row["unit"] for row in json.loads(Path("v.json").read_text())["quantities"]} == {"THz"}
 
 
+def test_a_temperature_without_hops_costs_the_others_nothing(run: Run) -> None:
+    generator = np.random.default_rng(5)
+    rest = generator.random((12, 3)) * 20 + np.zeros((300, 1, 1))
+    still = generator.random((6, 3)) * 20 + generator.normal(0, 0.1, (300, 6, 3))
+    hops = generator.poisson(0.04, (300, 6, 1)) * generator.choice([-2.5, 2.5], (300, 6, 3)) / 3**0.5
+    for name, lithium in (("cold", still), ("hot", still + np.cumsum(hops, axis=0))):
+        frames = [Atoms("Li6Cl8Zr4", p, cell=[20] * 3, pbc=True) for p in np.concatenate([lithium, rest], axis=1)]
+        write_structure(Path(f"{name}.extxyz"), frames)
+    given = ("cold.extxyz", "hot.extxyz", "--temperature-K", "300", "600", "--interval-ps", "0.1", "-o", "m.json")
+    code, _, errors = run("mechanism", *given, "--cutoff", "Li-Cl=5", "--figure", "m.png")
+    assert code == 0, errors
+    assert "note: 300 K: hops: no ion hopped twice in 1 trajectories; run longer or hotter" in errors
+    rows = json.loads(Path("m.json").read_text())["quantities"]
+    assert {row["temperature_K"] for row in rows if row["name"] == "li_hop_rate_per_ps"} == {600}
+
+
 def test_temperatures_above_the_glass_transition_are_left_out_unless_asked(run: Run) -> None:
     kelvins = ("500", "600", "800")
     files = [random_walk(f"walk-{n}.extxyz", float(kelvin), n) for n, kelvin in enumerate(kelvins)]

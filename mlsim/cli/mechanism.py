@@ -51,7 +51,9 @@ def mechanism(
     Trajectories at one temperature count as independent glasses.
     """
     from mlsim.cli.pairs import pair_lengths
+    from mlsim.errors import DataError
     from mlsim.transport import diffusivity, hop_statistics, hops_of
+    from mlsim.units import CM2_S_PER_A2_PS
 
     require_absent(output, force)
     if figure is not None:
@@ -64,8 +66,11 @@ def mechanism(
         lengths = _lengths(group, element, met, pair_lengths("--cutoff", cutoff, "Zr-O=2.6"))
         hops = [hops_of(t, element) for t in group]
         tracer = diffusivity(group, element, temperature_K=kelvin)
-        d = tracer.diffusivity.value * 1e4 if tracer.diffusive else None
-        rows += _hop_rows(hop_statistics(hops, d), element, kelvin)
+        each = [d / CM2_S_PER_A2_PS for d in tracer.per_glass_cm2_s]
+        try:
+            rows += _hop_rows(hop_statistics(hops, each), element, kelvin)
+        except DataError as error:
+            typer.echo(f"note: {kelvin:g} K: {error}", err=True)
         mobility = _mobility(group, hops, element, lengths)
         if mobility is not None:
             rows += _mobility_rows(mobility, element, lengths, kelvin)

@@ -75,45 +75,49 @@ def transport(
 
     Trajectories at one temperature count as independent glasses; give them in the same order at each temperature.
     """
-    from mlsim.errors import NotConverged
-    from mlsim.transport import arrhenius, diffusivities, framework_diffusivities, framework_undecided, liquid_reason
-
     require_absent(output, force)
     if figure is not None:
         require_absent(figure, force)
     groups = by_temperature(trajectories, temperature or [], interval, discard, unwrapped=unwrapped)
     rows, transition = _transition_rows(quench or [], groups)
-    points: list[Diffusion] = []
-    flowing: dict[float, str] = {}
+    points, flowing = [], {}
     for kelvin, group in sorted(groups.items()):
-        pair = diffusivities(group, element, drift=drift, temperature_K=kelvin)
-        points.append(pair[0])
-        rows += _rows_at(pair, group, element, charge)
-        for note in pair[0].notes:
-            _say(f"{kelvin:g} K: {note}")
-        framework = framework_diffusivities(group, element, temperature_K=kelvin)
-        reason = liquid_reason(framework)
+        pair, found, reason = _at_one_temperature(group, kelvin, element, charge, drift)
+        points.append(pair)
+        rows += found
         if reason is not None:
             flowing[kelvin] = reason
-            _say(f"{kelvin:g} K: {reason}")
-        elif framework_undecided(framework, pair[0]):
-            _say(f"{kelvin:g} K: too short to tell whether the framework diffuses as well, at over 5 % of {element}")
-    fit = None
-    if len(groups) == 1:
-        _say("one temperature only: no activation energy and no conductivity at 298 K; give two or more, better four")
-    else:
-        try:
-            limit, refused = (None, {}) if include_above_tg else (transition, flowing)
-            fit = arrhenius(points, glass_transition_K=limit, left_out=refused)
-            rows += _arrhenius_rows(fit, [t for group in groups.values() for t in group], element, charge)
-        except NotConverged as error:
-            _say(str(error))
-    write_rows(output, rows)
+    limit, refused = (None, {}) if include_above_tg else (transition, flowing)
+    fit, found = _arrhenius_rows(points, groups, element, charge, limit, refused)
+    write_rows(output, rows + found)
     if figure is not None:
         from mlsim.report.transport_figure import write_transport_figure
 
         write_transport_figure(figure, points, fit)
         typer.echo(f"wrote {figure}")
+
+
+def _at_one_temperature(
+    group: Sequence[Trajectory],
+    kelvin: float,
+    element: str,
+    charge: float,
+    drift: Literal["auto", "framework", "cell", "none"],
+) -> tuple[Diffusion, list[QuantityRow], str | None]:
+    """Return the tracer diffusivity, the rows, and why it is a liquid if it is one; say what needs care."""
+    from mlsim.transport import diffusivities, framework_diffusivities, framework_undecided, liquid_reason
+
+    pair = diffusivities(group, element, drift=drift, temperature_K=kelvin)
+    rows = _rows_at(pair, group, element, charge)
+    for note in pair[0].notes:
+        _say(f"{kelvin:g} K: {note}")
+    framework = framework_diffusivities(group, element, temperature_K=kelvin)
+    reason = liquid_reason(framework)
+    if reason is not None:
+        _say(f"{kelvin:g} K: {reason}")
+    elif framework_undecided(framework, pair[0]):
+        _say(f"{kelvin:g} K: too short to tell whether the framework diffuses as well, at over 5 % of {element}")
+    return pair[0], rows, reason
 
 
 def _rows_at(
@@ -196,6 +200,35 @@ def _transition_rows(files: Sequence[Path], groups: Groups) -> tuple[list[Quanti
 
 
 def _arrhenius_rows(
+    points: Sequence[Diffusion],
+    groups: Groups,
+    element: str,
+    charge: float,
+    limit_K: float | None,
+    refused: Mapping[float, str],
+) -> tuple[ArrheniusFit | None, list[QuantityRow]]:
+    """Return the line through several temperatures and its rows; None, with a note, where there is none."""
+    from mlsim.errors import NotConverged
+    from mlsim.transport import arrhenius
+
+    counts = sorted({len(group) for group in groups.values()})
+    if len(counts) > 1:
+        _say(
+            f"{counts[0]} to {counts[-1]} trajectories a temperature: where there are fewer, less of what glasses "
+            "differ by is in the error, and the line takes it for an effect of temperature"
+        )
+    if len(groups) == 1:
+        _say("one temperature only: no activation energy and no conductivity at 298 K; give two or more, better four")
+        return None, []
+    try:
+        fit = arrhenius(points, glass_transition_K=limit_K, left_out=refused)
+    except NotConverged as error:
+        _say(str(error))
+        return None, []
+    return fit, _rows_of_fit(fit, [t for group in groups.values() for t in group], element, charge)
+
+
+def _rows_of_fit(
     fit: ArrheniusFit, trajectories: Sequence[Trajectory], element: str, charge: float
 ) -> list[QuantityRow]:
     from mlsim.curve import Estimate

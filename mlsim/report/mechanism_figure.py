@@ -40,7 +40,7 @@ def write_mechanism_figure(
         File ending in .png, .pdf or .svg; one that exists is replaced in one step.
     drawn
         For each temperature (K): trajectories and hops of each glass, and mobility by surroundings. Van Hove functions
-        are those of the first glass at the highest temperature.
+        are those of the first glass at the lowest temperature, the non-Gaussian parameter that of the first glass.
     element
         Chemical symbol of the ions.
     """
@@ -49,21 +49,21 @@ def write_mechanism_figure(
     with publication_style():
         figure = Figure(figsize=(7.2, 4.8))
         axes = figure.subplots(2, 3)
-        kelvin, trajectories, _, _ = max(drawn, key=lambda each: each[0])
+        kelvin, trajectories, _, _ = min(drawn, key=lambda each: each[0])
         _van_hove(axes[0, 0], axes[0, 1], trajectories[0], element)
         axes[0, 0].set_title(f"(a) {element} self, {kelvin:g} K", loc="left")
         axes[0, 1].set_title(f"(b) {element}–{element} distinct, {kelvin:g} K", loc="left")
         for (kelvin, trajectories, hops, _), colour in zip(
             drawn, temperature_colours([each[0] for each in drawn]), strict=True
         ):
-            axes[0, 2].plot(*non_gaussian_parameter(trajectories[0], element), color=colour, label=f"{kelvin:g} K")
-            _residence(axes[1, 0], hops, colour)
+            axes[0, 2].plot(*non_gaussian_parameter(trajectories[0], element), color=colour)
+            _residence(axes[1, 0], hops, colour, f"{kelvin:g} K")
             _cosines(axes[1, 1], hops, colour)
         axes[0, 2].set(xscale="log", xlabel="lag (ps)", ylabel="$\\alpha_2$")
         axes[0, 2].set_title("(c) non-Gaussian parameter", loc="left")
-        axes[0, 2].legend()
         axes[1, 0].set(yscale="log", xlabel="time (ps)", ylabel="share of stays that last longer")
-        axes[1, 0].set_title("(d) residence", loc="left")
+        axes[1, 0].set_title("(d) residence, colours of (c) to (e)", loc="left")
+        axes[1, 0].legend(loc="upper right")
         axes[1, 1].set(xlabel="cos(hop, next hop)", ylabel="density")
         axes[1, 1].set_title("(e) memory of hops", loc="left")
         _surroundings(axes[1, 2], drawn)
@@ -108,10 +108,9 @@ def _van_hove(left: Axes, right: Axes, trajectory: Trajectory, element: str) -> 
     right.set(xlabel="$r$ (Å)", ylabel="$G_d / \\rho$", ylim=(0, 4))
 
 
-def _residence(axes: Axes, hops: Sequence[Hops], colour: str) -> None:
+def _residence(axes: Axes, hops: Sequence[Hops], colour: str, label: str) -> None:
     times = np.sort(np.concatenate([h.residence_ps for h in hops]))
-    if len(times):
-        axes.step(times, 1 - np.arange(len(times)) / len(times), color=colour)
+    axes.step(times, 1 - np.arange(len(times)) / max(1, len(times)), color=colour, label=label)
 
 
 def _cosines(axes: Axes, hops: Sequence[Hops], colour: str) -> None:

@@ -14,8 +14,10 @@ mean over all glasses. Its error never comes from the scatter of correlated fram
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -245,7 +247,7 @@ def slope_estimate(
 
 
 def common_lags(trajectories: Sequence[Trajectory]) -> Ints:
-    """Return lags, in frames, that suit the shortest of several trajectories with equal time steps and atoms."""
+    """Return lags, in frames, that suit the shortest of several trajectories with equal time steps and compositions."""
     if not trajectories:
         raise DataError("diffusivity: no trajectories given")
     first = trajectories[0]
@@ -255,7 +257,20 @@ def common_lags(trajectories: Sequence[Trajectory]) -> Ints:
                 f"diffusivity: time steps of {first.interval_ps:g} and {other.interval_ps:g} ps; "
                 "read the trajectories with strides that make them equal"
             )
+        if _shares(other) != _shares(first):
+            raise DataError(
+                f"diffusivity: trajectories of {_formula(first)} and of {_formula(other)}; glasses at one temperature "
+                "must have one composition, give other materials in a run of their own"
+            )
     return lag_grid(min(t.n_frames for t in trajectories))
+
+
+def _shares(trajectory: Trajectory) -> dict[str, Fraction]:
+    return {e: Fraction(n, trajectory.n_atoms) for e, n in Counter(trajectory.elements).items()}
+
+
+def _formula(trajectory: Trajectory) -> str:
+    return "".join(f"{e}{n}" for e, n in sorted(Counter(trajectory.elements).items()))
 
 
 def temperature_of(trajectories: Sequence[Trajectory], given_K: float | None) -> float:

@@ -203,22 +203,32 @@ def _with_vectors(
     )
 
 
-def hop_statistics(glasses: Sequence[Hops], diffusivity_A2_ps: float | None = None) -> HopStatistics:
+def hop_statistics(glasses: Sequence[Hops], diffusivities_A2_ps: Sequence[float] = ()) -> HopStatistics:
     """Return rate, length, residence and memory of hops over glasses; those without two hops of one ion do not count.
+
+    Parameters
+    ----------
+    glasses
+        Hops of each glass.
+    diffusivities_A2_ps
+        D of each glass, Å²/ps, in the same order, for the correlation factor; none leaves it out.
 
     Raises
     ------
     DataError
-        If no glass has an ion that hopped twice.
+        If no glass has an ion that hopped twice, or D is not given for each glass.
     """
+    if len(diffusivities_A2_ps) not in (0, len(glasses)):
+        raise DataError(f"hops: {len(diffusivities_A2_ps)} diffusivities for {len(glasses)} glasses; give one for each")
     told = [g for g in glasses if len(g.pairs_of_successive()[0])]
     if not told:
         raise DataError(f"hops: no ion hopped twice in {len(glasses)} trajectories; run longer or hotter")
     mean_square = [float((g.vector_A**2).sum(axis=1).mean()) for g in told]
     factor = None
-    if diffusivity_A2_ps is not None:
-        factors = [6 * diffusivity_A2_ps / (g.rate_per_ps * m) for g, m in zip(told, mean_square, strict=True)]
-        factor = estimate_over(factors, "1")
+    if len(diffusivities_A2_ps):
+        diffusing = [d for g, d in zip(glasses, diffusivities_A2_ps, strict=True) if g in told]
+        each = zip(told, diffusing, mean_square, strict=True)
+        factor = estimate_over([6 * d / (g.rate_per_ps * m) for g, d, m in each], "1")
     return HopStatistics(
         estimate_over([g.rate_per_ps for g in glasses], "1/ps"),
         estimate_over([math.sqrt(m) for m in mean_square], "A"),

@@ -231,6 +231,12 @@ def test_temperatures_above_the_glass_transition_are_left_out_and_named():
     assert fit.flags == ("700 K left out: above the glass transition at 600 K",)
 
 
+def test_temperatures_left_out_for_another_reason_are_named_with_it():
+    fit = arrhenius(points([450, 500, 550, 700]), left_out={700.0: "Cl diffuses as well", 900.0: "not there"})
+    assert list(fit.temperatures_K) == [450, 500, 550]
+    assert fit.flags == ("700 K left out: Cl diffuses as well",)
+
+
 def test_a_bent_line_is_found_and_a_straight_one_is_not_bent():
     kelvin = [350.0, 400.0, 450.0, 500.0, 600.0]
     bent = [(t, Estimate(d, 0.02 * d, 4, "cm2/s")) for t in kelvin for d in [math.exp(-0.08 / (K * (t - 200.0)))]]

@@ -230,6 +230,43 @@ def test_bad_input_gives_one_clear_line(change, message):
     assert str(caught.value) == message
 
 
+def test_glasses_of_other_compositions_are_refused_and_of_other_sizes_taken():
+    rng = np.random.default_rng(0)
+    walk = charged_walk(rng, 400, 12, 0.1)
+    both = Trajectory(walk.positions, walk.cell, ("Li",) * 8 + ("Zr",) * 4, 1.0, 700.0)
+    with pytest.raises(DataError) as caught:
+        diffusivity([walk, both], "Li")
+    assert str(caught.value) == (
+        "diffusivity: trajectories of Li12 and of Li8Zr4; glasses at one temperature must have one composition, "
+        "give other materials in a run of their own"
+    )
+    half = charged_walk(rng, 400, 6, 0.1)
+    assert diffusivity([walk, half], "Li").diffusivity.value == pytest.approx(0.1e-4, rel=0.5)
+
+
+def test_a_slope_that_rises_is_noise_and_widens_nothing():
+    rng = np.random.default_rng(16)
+    steps = rng.normal(0, 0.1, (4000, 60, 3))
+    for i in range(1, 4000):
+        steps[i] += 0.8 * steps[i - 1]  # inertia: the curve bends upwards at first
+    rising = mean_squared_displacement(Trajectory(np.cumsum(steps, axis=0), CELL, ("Li",) * 60, 1.0, 600.0), "Li")
+    window = FitWindow(1.0, 4.0, 1.0, 0.1)
+    change, error, _ = slope_change(rising, window)
+    assert change > 2.5 * error
+    found = slope_estimate([rising], rising, window, "given", temperature_K=600.0, hop_length_A=2.5)
+    assert not any("slope" in note for note in found.notes)
+    assert found.diffusivity.standard_error == pytest.approx(found.per_glass_error_cm2_s[0])
+
+
+def test_blocks_of_a_steady_walk_add_little_to_its_error():
+    rng = np.random.default_rng(17)
+    added = []
+    for _ in range(12):
+        found = diffusivity([charged_walk(rng, 1500, 40, 0.045)], "Li")
+        added.append(found.diffusivity.standard_error / found.per_glass_error_cm2_s[0])
+    assert 1.0 <= np.median(added) < 1.15
+
+
 def test_no_trajectories_is_said():
     with pytest.raises(DataError, match=r"^diffusivity: no trajectories given$"):
         diffusivity([], "Li", temperature_K=300)

@@ -67,6 +67,18 @@ def test_hops_that_go_back_are_told_from_those_that_forget():
     assert forgetting.n_hops > 300
 
 
+def test_the_correlation_factor_takes_the_diffusivity_of_each_glass():
+    rng = np.random.default_rng(6)
+    glasses = [hops_of(hopping(rng, rate=rate)[0], "Li") for rate in (0.01, 0.03)]
+    each = [g.rate_per_ps * float((g.vector_A**2).sum(axis=1).mean()) / 6 for g in glasses]
+    factor = hop_statistics(glasses, each).correlation_factor
+    assert factor.value == pytest.approx(1.0, rel=1e-9)
+    assert factor.standard_error == pytest.approx(0.0, abs=1e-9)
+    assert hop_statistics(glasses).correlation_factor is None
+    with pytest.raises(DataError, match=r"^hops: 1 diffusivities for 2 glasses; give one for each$"):
+        hop_statistics(glasses, each[:1])
+
+
 def test_frames_too_far_apart_for_hops_are_refused():
     trajectory = Trajectory(np.zeros((100, 2, 3)), CELL, ("Li", "Zr"), 0.5)
     with pytest.raises(DataError) as caught:

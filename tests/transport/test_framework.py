@@ -1,0 +1,40 @@
+"""A framework that flows is told from one that rattles, and from one that was not watched for long enough."""
+
+from __future__ import annotations
+
+import numpy as np
+from walks import CELL
+
+from mlsim.trajectory import Trajectory
+from mlsim.transport import diffusivity, framework_diffusivities, framework_undecided, liquid_reason
+
+
+def salt(rng, d_cl, n_frames=600):
+    lithium = np.cumsum(rng.normal(0, np.sqrt(2 * 0.1), (n_frames, 20, 3)), axis=0)
+    chlorine = np.cumsum(rng.normal(0, np.sqrt(2 * d_cl), (n_frames, 30, 3)), axis=0)
+    positions = np.concatenate([lithium, chlorine, np.zeros((n_frames, 10, 3))], axis=1)
+    positions += rng.normal(0, 0.2, positions.shape)
+    return Trajectory(positions, CELL, ("Li",) * 20 + ("Cl",) * 30 + ("Zr",) * 10, 1.0, 700.0)
+
+
+def test_chlorine_that_flows_makes_a_liquid():
+    found = framework_diffusivities([salt(np.random.default_rng(0), 0.03)], "Li")
+    assert [d.label for d in found] == ["Cl", "Zr"]
+    reason = liquid_reason(found)
+    assert reason.startswith("Cl diffuses as well (")
+    assert reason.endswith(" cm2/s): a liquid on the time scale of these runs")
+    assert not framework_undecided(found, diffusivity([salt(np.random.default_rng(0), 0.03)], "Li"))
+
+
+def test_a_framework_at_rest_is_no_liquid_and_decided_once_its_bound_is_low():
+    for n_frames, open_yet in ((600, False), (30, True)):
+        run = [salt(np.random.default_rng(1), 0.0, n_frames)]
+        found = framework_diffusivities(run, "Li")
+        assert liquid_reason(found) is None
+        assert framework_undecided(found, diffusivity(run, "Li")) is open_yet
+
+
+def test_a_cell_of_the_mobile_ion_only_has_no_framework():
+    lone = Trajectory(np.zeros((50, 3, 3)), CELL, ("Li",) * 3, 1.0, 700.0)
+    assert framework_diffusivities([lone], "Li") == []
+    assert liquid_reason([]) is None
