@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["campaign", "collect"]
 
 _LOG = "campaign.log"
-_SHOWN = re.compile(r"^(\d+ of \d+ steps|error: |interrupted: )")
+_SHOWN = re.compile(r"^(\d+ of \d+ steps|error: |interrupted: |Exception in )")
 _WHAT = {
     "pack": "random packings",
     "crystal": "relaxation of the crystal",
@@ -191,7 +191,7 @@ def _run(workflow: Workflow, lock: int | None) -> None:
                 stream.flush()
                 if _SHOWN.match(line):
                     typer.echo(line.rstrip())
-                if line.startswith("error: "):
+                if line.startswith(("error: ", "Exception in ")):
                     faults.append(line.removeprefix("error: ").strip())
             code = process.wait()
     if stop:

@@ -274,7 +274,7 @@ def _system_json(system: SystemFolder) -> dict[str, Any]:
     settings = system.settings.systems[system.name]
     start = system.folder / "crystal.extxyz"
     first = next(iter(system.ended("quench")), None)
-    structure = start if not system.is_glass else None if first is None else first / "glass.extxyz"
+    structure = start if not system.is_glass and start.exists() else None if first is None else first / "glass.extxyz"
     files = {name: system.folder / f"{name}.json" for name in _ANALYSES}
     files |= {f"{name}_figure": system.folder / f"{name}.png" for name in ("transport", "mechanism")}
     files |= {f"{name}_notes": system.folder / f"{name}.txt" for name in ("transport", "mechanism")}

@@ -171,7 +171,7 @@ class Workflow:
             "--nolock",  # the folder is locked by mlsim, whose lock ends with its process
             *cores,
             "--config",
-            f"mlsim={shlex.quote(sys.executable)} -m mlsim.cli",
+            f"mlsim={shlex.quote(sys.executable)} -P -m mlsim.cli",
             *more,
         ]
 

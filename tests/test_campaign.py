@@ -1,0 +1,348 @@
+"""The campaign: its settings, its plan, what Slurm would be given, and the whole graph at a tiny size."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlsim import Estimate
+from mlsim.cli import main
+from mlsim.errors import SettingsError
+from mlsim.io.results import Provenance, QuantityRow, read_result, write_result
+from mlsim.melt_quench import hold_schedule
+from mlsim.study import ModelFile
+from mlsim.study.campaign import (
+    CampaignSettings,
+    read_campaign_settings,
+    require_same_trajectories,
+    shipped_campaign,
+    write_campaign_settings,
+)
+from mlsim.study.collect import collect_campaign, collect_system
+from mlsim.study.cost import CostMeter, read_costs
+from mlsim.study.workflow import Job, Plan, Workflow, snakemake_command
+
+TINY = shipped_campaign() / "tiny.yaml"
+
+
+def has_snakemake() -> bool:
+    try:
+        snakemake_command()
+    except SettingsError:
+        return False
+    return True
+
+
+needs_snakemake = pytest.mark.skipif(not has_snakemake(), reason="needs Snakemake: pip install 'mlsim[workflow]'")
+
+
+def config(folder: Path, **changes: object) -> Path:
+    """Write tiny.yaml with changes and the schedule beside it."""
+    values = yaml.safe_load(TINY.read_text(encoding="utf-8"))
+    shutil.copy(TINY.with_name("tiny-quench.yaml"), folder)
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(values | changes), encoding="utf-8")
+    return path
+
+
+def begun(folder: Path, settings: CampaignSettings) -> ModelFile:
+    """Make a folder of a campaign in which a run has begun."""
+    source = ModelFile.named(settings.potential)
+    write_campaign_settings(folder, settings, source)
+    run = folder / "x0.50" / "glass-1" / "quench"
+    run.mkdir(parents=True)
+    (run / "checkpoint.npz").touch()
+    return source
+
+
+def test_the_shipped_series_is_the_published_one() -> None:
+    settings = read_campaign_settings()
+    series = {system.x: system.formula for system in settings.systems.values() if system.x is not None}
+    assert list(series) == [0, 0.25, 0.5, 0.75, 1]
+    assert series[0.75] == "Li3.5ZrCl4O1.75"
+    assert {name for name, s in settings.systems.items() if s.formula == "Li2ZrCl6"} == {
+        "li2zrcl6-glass",
+        "li2zrcl6-crystal",
+    }
+    assert all(220 <= system.atoms <= 246 for system in settings.systems.values())
+    assert min(system.runs for system in settings.systems.values() if system.crystal is None) >= 4
+    assert settings.md.time_ps >= 500
+    assert len(settings.md.temperatures_K) == 4
+    assert {segment.rate_K_per_ps for segment in settings.quench.segments if segment.kind == "ramp"} == {10.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"potental": "x"}, "unknown key 'potental'; did you mean 'potential'?"),
+        ({"quench": "gone.yaml"}, "gone.yaml: no such file"),
+        ({"comparisons": [["x0.50", "x0.51"]]}, "no system is called 'x0.51'; did you mean 'x0.50'?"),
+        ({"measurements": [{"system": "x0.50", "file": "no.gr", "quantity": "g_pdf"}]}, "no.gr: no such file"),
+        ({"scattering": {"curves": ["xray-s_of_k"]}}, "unknown function 's_of_k'; did you mean 's_of_q'?"),
+        ({"comparisons": [], "systems": {"a": {"formula": "LiZrCl4O"}}}, "systems.a: "),
+    ],
+)
+def test_a_config_that_cannot_work_is_refused_in_one_line(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_campaign_settings(config(tmp_path, **changes))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_potential_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["campaign", str(config(tmp_path, potential="lzoc-bse")), "--prepare", "-o", str(tmp_path / "series")])
+    assert caught.value.code == 2
+    assert "potential 'lzoc-bse': no such file or name; did you mean 'lzoc-base'?" in capsys.readouterr().err
+    assert not (tmp_path / "series").exists()
+
+
+def test_without_snakemake_the_extra_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit) as caught:
+        main(["campaign", "--dry-run"])
+    assert caught.value.code == 2
+    expected = "error: mlsim campaign needs Snakemake, which is not installed: pip install 'mlsim[workflow]'\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_other_trajectories_are_refused_with_the_difference_and_more_of_the_same_are_not(tmp_path: Path) -> None:
+    folder = tmp_path / "series"
+    settings = read_campaign_settings(TINY)
+    source = begun(folder, settings)
+    more = yaml.safe_load(TINY.read_text(encoding="utf-8"))
+    more["md"]["temperatures_K"].append(1000)
+    more["systems"]["x1.00"] = {"formula": "Li4ZrCl4O2", "x": 1}
+    more["runs"] = 3
+    require_same_trajectories(folder, read_campaign_settings(config(tmp_path, **more)), source)
+    with pytest.raises(SettingsError, match=r"seed was 1, now 2; go back"):
+        require_same_trajectories(folder, read_campaign_settings(config(tmp_path, seed=2)), source)
+    longer = {**more["md"], "time_ps": 9}
+    with pytest.raises(SettingsError, match=r"md.time_ps was 3.6, now 9"):
+        require_same_trajectories(folder, read_campaign_settings(config(tmp_path, md=longer)), source)
+    other = ModelFile("other", "f" * 64, source.elements)
+    with pytest.raises(SettingsError, match=rf"potential_sha256 was {source.sha256[:12]}, now ffffffffffff"):
+        require_same_trajectories(folder, settings, other)
+
+
+def test_seeds_do_not_depend_on_what_else_the_campaign_holds(tmp_path: Path) -> None:
+    tiny, fewer = read_campaign_settings(TINY), yaml.safe_load(TINY.read_text(encoding="utf-8"))
+    del fewer["systems"]["x0.00"]
+    few = read_campaign_settings(config(tmp_path, **fewer))
+    assert few.seed_of("x0.50", "glass-2") == tiny.seed_of("x0.50", "glass-2")
+    seeds = {tiny.seed_of(name, run) for name, system in tiny.systems.items() for run in system.run_names}
+    assert len(seeds) == sum(system.runs for system in tiny.systems.values())
+
+
+def test_the_cost_of_a_run_is_that_between_its_first_and_last_step(tmp_path: Path) -> None:
+    heard: list[float] = []
+    for first, last in ((1, 20), (20, 50)):
+        meter = CostMeter(tmp_path, 38, lambda stage, done, total: heard.append(done))
+        meter.write()  # before any step: no line
+        for step in range(first, last + 1):
+            meter("hold", step, 50)
+        meter.write()
+    assert heard == [*range(1, 21), *range(20, 51)]
+    costs = read_costs(tmp_path / "cost.csv")
+    assert [(cost.atoms, cost.first_step, cost.last_step) for cost in costs] == [(38, 1, 20), (38, 20, 50)]
+    assert sum(cost.steps for cost in costs) == 49
+
+
+def test_the_least_time_is_that_of_the_longest_chain() -> None:
+    jobs = [
+        (Job("quench", {"system": "a", "run": "glass-1"}), 10.0),
+        (Job("md", {"system": "a", "run": "glass-1", "temperature": "500"}), 30.0),
+        (Job("md", {"system": "a", "run": "glass-1", "temperature": "600"}), 30.0),
+        (Job("md", {"system": "b", "run": "run-1", "temperature": "500"}), 20.0),
+        (Job("report", {}), 0.0),
+    ]
+    plan = Plan(*(tuple(column) for column in zip(*jobs, strict=True)))  # type: ignore[arg-type]
+    assert plan.seconds(2.0, 1) == 45.0
+    assert plan.seconds(2.0, 2) == 22.5
+    assert plan.seconds(2.0, 100) == 20.0
+    assert list(plan.counts) == ["quench", "md", "report"]
+
+
+def finished(folder: Path, settings: CampaignSettings, values: dict[str, tuple[float, float]]) -> None:
+    """Write results as the commands would: a crystal of one run and its transport, and glasses' density."""
+    sha256 = ModelFile.named(settings.potential).sha256
+    for name, (diffusivity, energy) in values.items():
+        hold = settings.md
+        for run in settings.systems[name].run_names:
+            for kelvin in hold.temperatures_K:
+                schedule = hold_schedule(
+                    kelvin, hold.time_ps, equilibration_ps=hold.equilibration_ps, timestep_fs=hold.timestep_fs
+                )
+                made = Provenance.here(
+                    potential_sha256=sha256, settings_sha256=schedule.sha256, seed=settings.seed_of(name, run)
+                )
+                density = QuantityRow("density_g_cm3", Estimate(2.0, None, 1, "g/cm3"), "this run")
+                write_result(folder / name / run / f"md-{kelvin:g}K" / "result.json", [density], made)
+        rows = [
+            QuantityRow("li_diffusivity_cm2_s", Estimate(diffusivity, diffusivity / 5, 2, "cm2/s"), "fit", 900.0),
+            QuantityRow("activation_energy_eV", Estimate(energy, 0.02, 2, "eV"), "line"),
+        ]
+        write_result(folder / name / "transport.json", rows, Provenance.here())
+
+
+def collected(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """Collect systems, without the curves, and the campaign."""
+    monkeypatch.setattr("mlsim.study.collect.write_series", lambda path, series: path)
+    monkeypatch.setattr("mlsim.study.system_series.series_of_system", lambda system: None)
+    for name in ("x0.50", "li2zrcl6-crystal"):
+        collect_system(folder, name)
+    return json.loads(collect_campaign(folder).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def test_campaign_json_holds_series_and_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_campaign_settings(TINY)
+    write_campaign_settings(tmp_path, settings, ModelFile.named(settings.potential))
+    finished(tmp_path, settings, {"x0.50": (2e-5, 0.3), "li2zrcl6-crystal": (1e-5, 0.4)})
+    body = collected(tmp_path, monkeypatch)
+    assert [system["name"] for system in body["systems"]] == ["x0.50", "li2zrcl6-crystal"]  # type: ignore[attr-defined]
+    glass, crystal = body["systems"]  # type: ignore[misc]
+    assert (glass["phase"], glass["x"], crystal["phase"], crystal["x"]) == ("amorphous", 0.5, "crystalline", None)
+    assert glass["temperatures_K"] == [900.0, 1200.0]
+    assert "quench: not finished in glass-1, glass-2" in glass["missing"]
+    assert any("no RMC" in line for line in glass["missing"])
+    assert "x0.00: no results yet" in body["missing"]  # type: ignore[operator]
+    assert any("no measured curve was given" in line for line in body["missing"])  # type: ignore[attr-defined]
+    series = {(s["name"], s["temperature_K"]): s for s in body["series"]}  # type: ignore[attr-defined]
+    energy = series["activation_energy_eV", None]
+    assert [(p["system"], p["value"], p["standard_error"]) for p in energy["points"]] == [
+        ("x0.50", 0.3, 0.02),
+        ("li2zrcl6-crystal", 0.4, 0.02),
+    ]
+    table = (tmp_path / "tables" / "activation_energy_eV.csv").read_text(encoding="utf-8").splitlines()
+    assert table[1] == "x0.50,0.5,amorphous,0.3,0.02,2,false"
+    reference = read_result(tmp_path / "x0.50" / "result.json").row("activation_energy_eV").reference  # type: ignore[union-attr]
+    assert reference is not None
+    assert reference.value == 0.294
+    assert read_result(tmp_path / "li2zrcl6-crystal" / "result.json").row("activation_energy_eV").reference is None  # type: ignore[union-attr]
+
+
+def test_a_run_of_another_potential_is_not_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_campaign_settings(TINY)
+    write_campaign_settings(tmp_path, settings, ModelFile.named(settings.potential))
+    finished(tmp_path, settings, {"x0.50": (2e-5, 0.3), "li2zrcl6-crystal": (1e-5, 0.4)})
+    path = tmp_path / "x0.50" / "glass-2" / "md-900K" / "result.json"
+    body = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(body).replace(body["provenance"]["potential_sha256"], "e" * 64), encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"md-900K: .* potential_sha256 was eeeeeeeeeeee, now .* move it away"):
+        collected(tmp_path, monkeypatch)
+
+
+def workflow(folder: Path, settings: CampaignSettings) -> Workflow:
+    file = write_campaign_settings(folder, settings, ModelFile.named(settings.potential))
+    return Workflow(folder, settings, file)
+
+
+@needs_snakemake
+def test_the_plan_has_every_job_and_a_new_temperature_adds_only_its_own(tmp_path: Path) -> None:
+    tiny = read_campaign_settings(TINY)
+    folder = tmp_path / "series"
+    plan = workflow(folder, tiny).plan()
+    analyses = dict.fromkeys(("scatter", "topology", "transport", "mechanism", "system"), 3)
+    expected = {"pack": 3, "crystal": 1, "quench": 3, "structure": 4, "md": 8, **analyses}
+    assert plan.counts == {**expected, "compare": 1, "collect": 1, "report": 1}
+    assert plan.work("md") == (40 + 2 * 38 + 27) * 2 * 1850
+    names = {"pack": "packed.extxyz", "quench": "quench/result.json", "structure": "structure/result.json"}
+    for name in tiny.systems:
+        (folder / name).mkdir()
+    (folder / "li2zrcl6-crystal" / "crystal.extxyz").touch()
+    for job in plan.jobs:  # everything is there but the analyses
+        if job.rule in ("pack", "quench", "structure", "md"):
+            run = folder / job.wildcards["system"] / job.wildcards["run"]
+            done = run / names.get(job.rule, f"{job.stage}/result.json")
+            done.parent.mkdir(parents=True, exist_ok=True)
+            done.touch()
+    more = yaml.safe_load(TINY.read_text(encoding="utf-8"))["md"]
+    more["temperatures_K"].append(1000)
+    plan = workflow(folder, read_campaign_settings(config(tmp_path, md=more))).plan()
+    assert plan.counts == {"md": 4, **analyses, "compare": 1, "collect": 1, "report": 1}
+    assert {job.wildcards["temperature"] for job in plan.jobs if job.rule == "md"} == {"1000"}
+
+
+SBATCH = """#!{python}
+import pathlib, sys
+with pathlib.Path("{log}").open("a") as log:
+    log.write(" ".join(sys.argv[1:]).replace("\\n", " ") + "\\n")
+sys.exit("no queue here")
+"""
+
+
+@pytest.mark.slow
+@needs_snakemake
+def test_slurm_is_asked_for_one_gpu_a_limit_and_a_signal_before_it(tmp_path: Path) -> None:
+    tools, folder, log = tmp_path / "bin", tmp_path / "series", tmp_path / "submitted"
+    tools.mkdir()
+    (tools / "sbatch").write_text(SBATCH.format(python=sys.executable, log=log), encoding="utf-8")
+    for name in ("sacct", "sacctmgr", "sshare", "sinfo", "squeue", "scontrol", "scancel"):
+        (tools / name).write_text("#!/bin/sh\necho your-account\necho gpu\n", encoding="utf-8")
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    profile = tmp_path / "profile"
+    profile.mkdir()
+    text = (shipped_campaign() / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8")
+    assert "retries: 5" in text
+    (profile / "config.yaml").write_text(text.replace("retries: 5", "retries: 0"), encoding="utf-8")
+    settings = read_campaign_settings(TINY)
+    write_campaign_settings(folder, settings, ModelFile.named(settings.potential))
+    for done in ("glass-1/packed.extxyz", "glass-1/quench/result.json"):
+        (folder / "x0.00" / done).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "x0.00" / done).touch()
+    environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "mlsim.cli", "campaign", str(TINY), "-o", str(folder), "--profile", str(profile)]
+    done_ = subprocess.run(command, capture_output=True, text=True, timeout=230, env=environment)
+    if "invalid choice: 'slurm'" in done_.stderr:
+        pytest.skip("needs snakemake-executor-plugin-slurm")
+    assert done_.returncode == 2, done_.stderr
+    jobs = log.read_text(encoding="utf-8").splitlines()
+    md = [job for job in jobs if "--allowed-rules md " in job]
+    assert len(md) == 2
+    for job in md:
+        for option in ("-t 480 ", "--mem 16000 ", "--gpus=1 ", "--signal=TERM@180 ", "-p gpu ", "-A your-account "):
+            assert option in job
+    assert any("--allowed-rules quench " in job and "-t 240 " in job for job in jobs)
+    assert not any("--allowed-rules pack " in job for job in jobs)  # seconds: done where the campaign runs
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@needs_snakemake
+def test_the_whole_graph_runs_survives_a_kill_and_ends_in_one_report(tmp_path: Path) -> None:
+    folder = tmp_path / "series"
+    command = [sys.executable, "-m", "mlsim.cli", "campaign", str(TINY), "-o", str(folder), "--cores", "2"]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list(folder.glob("*/*/md-*K/checkpoint.npz")) and first.poll() is None:
+        time.sleep(0.2)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*/*/*/result.json")}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+    body = json.loads((folder / "campaign.json").read_text(encoding="utf-8"))
+    assert [system["n_done"] for system in body["systems"]] == [1, 2, 1]
+    assert body["cost"]["steps"] > 8 * 1700
+    assert any(series["name"] == "density_g_cm3" for series in body["series"])
+    assert (folder / "comparisons" / "x0.50--li2zrcl6-crystal.json").exists()
+    assert (folder / "report.html").exists()
+    again = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, timeout=200)
+    assert "all is done; nothing to run" in again.stdout
