@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mlsim.errors import SettingsError, did_you_mean
 from mlsim.io.atomic import atomic_path
 from mlsim.io.run_folder import RefinedCurve
+from mlsim.io.series import ReportSeries
 from mlsim.report.figure import FORMATS, publication_style, undated
 from mlsim.report.glass_panel import glass_panel
 from mlsim.report.palette import DATA, DIFFERENCE, MODEL
@@ -31,12 +33,23 @@ if TYPE_CHECKING:
 
     from mlsim.curve import Estimate
 
-__all__ = ["checked_formats", "drawn_figures", "save_figure"]
+__all__ = ["Drawing", "checked_formats", "drawn_figures", "save_figure"]
 
 _DPI: Final = 220
 _WIDTH_IN: Final = 7.0
 
 Draw = Callable[["Figure"], None]
+Planned = tuple[str, bool, str, list[str], Draw, float]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure: one line below it, words for those who cannot see it, what draws it, and its height in inches."""
+
+    caption: str
+    alt: str
+    draw: Draw
+    height_in: float
 
 
 def checked_formats(names: str) -> tuple[str, ...]:
@@ -64,8 +77,8 @@ def checked_formats(names: str) -> tuple[str, ...]:
 
 def drawn_figures(
     view: View, refined: Sequence[RefinedCurve] = (), transition: Estimate | None = None
-) -> dict[str, tuple[str, Draw, float]]:
-    """Return the figures that a run has data for: by name, the caption, what draws it, and its height in inches.
+) -> dict[str, Drawing]:
+    """Return the figures that a run has data for, by name.
 
     Parameters
     ----------
@@ -80,41 +93,69 @@ def drawn_figures(
     scene = view.scene
     alts = {name.removeprefix(view.prefix): text for name, text in view.alts.items()}
 
+    found = _planned(series, transition)
+    figures = {
+        name: Drawing(caption, " ".join(alts[key] for key in keys if key in alts), draw, height)
+        for name, there, caption, keys, draw, height in found
+        if there
+    }
+    if scene is not None:
+        caption = f"{scene.label.capitalize()} with the polyhedra of {scene.center}."
+        figures["glass"] = Drawing(caption, view.scene_alt, lambda figure: glass_panel(figure.subplots(), scene), 4.2)
+    for curve in refined:
+        caption = f"Reverse Monte Carlo: {curve.name}, mean of the fits and the difference."
+        figures[f"rmc-{curve.name}"] = Drawing(caption, alts.get(f"rmc_{curve.name}", caption), _refined(curve), 2.6)
+    return figures
+
+
+def _planned(series: ReportSeries, transition: Estimate | None) -> tuple[Planned, ...]:
+    """Return name, whether there are data, caption, plots whose alternative texts it has, drawing and height."""
+
     def quench(axes: Any, series: Any) -> None:
         quench_panel(axes, series, transition=transition)
 
-    found: dict[str, tuple[bool, list[str], Draw, float]] = {
-        "scattering": (
+    return (
+        (
+            "scattering",
             bool(series.g_pdf or series.s_of_q or series.measured),
+            "X-ray G_PDF(r) and S(Q), mean over glasses with a band of one standard error.",
             ["g_pdf", "s_of_q"],
             _row(series, scattering_panel, s_of_q_panel),
             2.6,
         ),
-        "partials": (bool(series.partials), ["partials"], _row(series, partials_panel), 3.4),
-        "polyhedra": (
+        (
+            "partials",
+            bool(series.partials),
+            "Partial g(r), mean over glasses with a band of one standard error.",
+            ["partials"],
+            _row(series, partials_panel),
+            3.4,
+        ),
+        (
+            "polyhedra",
             bool(series.coordination or series.links or series.cl_by_zr),
+            "Neighbours of Zr, links between polyhedra and surroundings of Cl, beside published shares.",
             ["coordination", "links", "chlorine"],
             _row(series, coordination_panel, links_panel, chlorine_panel),
             2.5,
         ),
-        "transport": (
+        (
+            "transport",
             bool(series.msd or series.arrhenius),
+            "Mean squared displacement (thick: window of the fit), and Arrhenius line with its 68 % band.",
             ["msd_log", "arrhenius"],
             _row(series, displacement_panel, arrhenius_panel),
             3.0,
         ),
-        "quench": (bool(series.thermo), ["quench"], _row(series, quench), 2.8),
-    }
-    figures = {
-        name: (" ".join(alts[a] for a in keys if a in alts), draw, height)
-        for name, (there, keys, draw, height) in found.items()
-        if there
-    }
-    if scene is not None:
-        figures["glass"] = (view.scene_alt, lambda figure: glass_panel(figure.subplots(), scene), 4.2)
-    for curve in refined:
-        figures[f"rmc-{curve.name}"] = (alts.get(f"rmc_{curve.name}", curve.name), _refined(curve), 2.6)
-    return figures
+        (
+            "quench",
+            bool(series.thermo),
+            "Density along the quench, and the glass transition where one was found.",
+            ["quench"],
+            _row(series, quench),
+            2.8,
+        ),
+    )
 
 
 def save_figure(draw: Draw, height_in: float, target: Path) -> Path:

@@ -41,10 +41,10 @@ def write_markdown_report(directory: str | os.PathLike[str], *, formats: Sequenc
     refined = () if run.refinement is None else run.refinement.curves
     figures = drawn_figures(view, refined, None if row is None else row.estimate) if formats else {}
     wanted = tuple(dict.fromkeys((".png", *formats)))
-    for name, (_, draw, height) in figures.items():
+    for name, drawing in figures.items():
         for suffix in wanted:
-            save_figure(draw, height, folder / FOLDER / f"{name}{suffix}")
-    shown = [(name, caption) for name, (caption, _, _) in figures.items()]
+            save_figure(drawing.draw, drawing.height_in, folder / FOLDER / f"{name}{suffix}")
+    shown = [(name, drawing.caption, drawing.alt) for name, drawing in figures.items()]
     kinds = [suffix.lstrip(".").upper() for suffix in wanted if suffix != ".png"] or ["PNG"]
     text = templates(html=False).get_template("report.md.j2").render(v=view, figures=shown, formats=kinds)
     target = folder / "report.md"

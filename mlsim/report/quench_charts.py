@@ -15,7 +15,6 @@ from mlsim.report.traces import Chart, axis, chart, escaped, rounded, thinned
 __all__ = ["committee", "quench", "quench_means"]
 
 _BIN_K: Final = 25.0
-_FEWEST: Final = 3
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +29,7 @@ def quench_means(part: ThermoPart) -> tuple[Floats, Floats, Floats | None]:
     if not moving.size:
         return np.empty(0), np.empty(0), None
     bins = np.floor(temperature[moving] / _BIN_K).astype(int)
-    kept = [moving[bins == b] for b in np.unique(bins) if (bins == b).sum() >= _FEWEST]
+    kept = [moving[bins == b] for b in np.unique(bins)]
 
     def means(values: Floats) -> Floats:
         return np.array([values[rows].mean() for rows in kept])

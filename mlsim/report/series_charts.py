@@ -80,10 +80,14 @@ def against_composition(members: Sequence[Member], name: str) -> Chart | None:
     data += _published(points, name)
     words, unit = AXES[name]
     places = places_of(members)
-    ticks = {"tickvals": [place for place, _ in places.values()], "ticktext": [t for _, t in places.values()]}
-    log = {"type": "log", "exponentformat": "power"} if name in _LOGARITHMIC else {}
+    ticks = {"tickvals": [place for place, _ in places.values()], "ticktext": [_broken(t) for _, t in places.values()]}
+    log = {"type": "log", "exponentformat": "power", "dtick": "D2"} if name in _LOGARITHMIC else {}
     x = axis("<i>x</i> in Li<sub>2+2<i>x</i></sub>ZrCl<sub>4</sub>O<sub>1+<i>x</i></sub>", **ticks, zeroline=False)
     return chart(data, x, axis(f"{words} ({unit})", **log), height=340)
+
+
+def _broken(text: str) -> str:
+    return escaped(text).replace(", ", ",<br>")
 
 
 def _markers(points: Sequence[Point], label: str, symbol: str, colour: str, *, bound: bool) -> dict[str, Any]:
@@ -146,18 +150,19 @@ def _arrhenius_together(members: Sequence[Member]) -> Chart | None:
         if part is None or not part.points:
             continue
         colour = SERIES[i % len(SERIES)]
+        hot_first = sorted(part.points, key=lambda point: -point.temperature_K)
         symbols = [
             "circle" if p.diffusive and p.used else "circle-open" if p.diffusive else "triangle-down-open"
-            for p in part.points
+            for p in hot_first
         ]
         shared = {"type": "scatter", "name": escaped(member.label), "legendgroup": member.label}
         data.append(
             {
                 **shared,
                 "mode": "markers",
-                "x": rounded([1000 / p.temperature_K for p in part.points]),
-                "y": rounded([p.diffusivity_cm2_s for p in part.points]),
-                "error_y": error_bars([p.standard_error_cm2_s or 0.0 for p in part.points]),
+                "x": rounded([1000 / p.temperature_K for p in hot_first]),
+                "y": rounded([p.diffusivity_cm2_s for p in hot_first]),
+                "error_y": error_bars([p.standard_error_cm2_s or 0.0 for p in hot_first]),
                 "marker": {"size": 8, "color": colour, "symbol": symbols, "line": {"width": 1.4, "color": colour}},
             }
         )

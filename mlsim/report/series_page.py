@@ -180,8 +180,8 @@ def _potential(member: Member) -> str | None:
     return None if result is None else result.provenance.potential_sha256
 
 
-def _figures(members: Sequence[Member], folder: Path, formats: Sequence[str]) -> list[tuple[str, str]]:
-    """Draw the figures of the series; return name and caption of each."""
+def _figures(members: Sequence[Member], folder: Path, formats: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Draw the figures of the series; return name, caption and alternative text of each."""
     alts, drawn = series_alts(members), []
     for name, quantities in _PAIRS if formats else ():
         there = [quantity for quantity in quantities if len(points_of(members, quantity)) > 1]
@@ -193,5 +193,6 @@ def _figures(members: Sequence[Member], folder: Path, formats: Sequence[str]) ->
 
         for suffix in dict.fromkeys((".png", *formats)):
             save_figure(draw, 3.2, folder / "figures" / f"series-{name}{suffix}")
-        drawn.append((f"series-{name}", " ".join(alts[f"series-x_{quantity}"] for quantity in there)))
+        words = " ".join(alts[f"series-x_{quantity}"] for quantity in there)
+        drawn.append((f"series-{name}", f"{join_words([AXES[q][0] for q in there])} against composition.", words))
     return drawn

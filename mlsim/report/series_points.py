@@ -15,7 +15,6 @@ from mlsim.io.campaign import CAMPAIGN, Campaign, CampaignSystem, read_campaign
 from mlsim.io.published import published_sample
 from mlsim.io.results import QuantityRow, Reference
 from mlsim.io.run_folder import RunFolder, read_refinement, read_run
-from mlsim.report.words import label_of
 
 __all__ = ["Member", "Point", "campaign_members", "folder_members", "place_in_series", "places_of", "points_of"]
 
@@ -70,9 +69,10 @@ class Point:
 
 
 def campaign_members(folder: Path) -> tuple[Campaign, list[Member]]:
-    """Return a campaign and its members; a system whose numbers are not there yet has no run and says so."""
+    """Return a campaign and its members in the order of x; one whose numbers are not there yet has no run."""
     campaign = read_campaign(folder / CAMPAIGN)
-    return campaign, [_member(folder, system) for system in campaign.systems]
+    systems = sorted(campaign.systems, key=lambda system: math.inf if system.x is None else system.x)
+    return campaign, [_member(folder, system) for system in systems]
 
 
 def _member(folder: Path, system: CampaignSystem) -> Member:
@@ -108,7 +108,7 @@ def folder_members(directories: Sequence[str | os.PathLike[str]]) -> list[Member
         if taken:
             raise DataError(f"{directory} and {taken[0].label} are both of {formula}; `mlsim compare` sets two beside")
         members.append(Member(formula, formula, place_in_series(formula), "amorphous", run))
-    return members
+    return sorted(members, key=lambda member: math.inf if member.x is None else member.x)
 
 
 def _formula(run: RunFolder) -> str | None:
@@ -161,8 +161,3 @@ def points_of(members: Sequence[Member], name: str) -> list[Point]:
         place, estimate = places[member.label][0], row.estimate
         points.append(Point(member, place, estimate.value, estimate.standard_error, row.is_upper_bound))
     return points
-
-
-def heading_of(name: str) -> str:
-    """Return the name of a quantity for an axis."""
-    return label_of(name)[0]

@@ -54,6 +54,7 @@ _PARTIAL_AXES: Final = {
 
 
 def scattering(series: ReportSeries, quantity: str) -> Chart | None:
+    """S(Q) or G_PDF(r) of the model, with the user's curves and their difference."""
     model: Line | None = getattr(series, quantity)
     measured = [curve for curve in series.measured if str(curve.quantity) == quantity]
     if model is None and not measured:
@@ -68,6 +69,7 @@ def scattering(series: ReportSeries, quantity: str) -> Chart | None:
 
 
 def measured_alone(curve: MeasuredCurve) -> Chart:
+    """A curve of the user that is neither S(Q) nor G_PDF(r), with the model on its grid."""
     x_title, y_title = _CURVE_AXES[str(curve.quantity)]
     return chart(_data_and_difference(curve, None, draw_model=True), axis(x_title), axis(y_title))
 
@@ -152,6 +154,7 @@ def partials(series: ReportSeries, *, of_q: bool = False) -> Chart | None:
 
 
 def coordination(series: ReportSeries) -> Chart | None:
+    """Shares of centres by their number of neighbours, one colour per anion."""
     if not series.coordination:
         return None
     data = [
@@ -175,6 +178,7 @@ def coordination(series: ReportSeries) -> Chart | None:
 
 
 def links(series: ReportSeries) -> Chart | None:
+    """Shares of the links between polyhedra, published ones beside them."""
     kinds = [share for share in series.links if share.label in LINK_NAMES] or list(series.links)
     if not kinds:
         return None
@@ -243,6 +247,7 @@ def _lowered(formula: str) -> str:
 
 
 def published_links(series: ReportSeries) -> dict[str, float]:
+    """Return the published shares of links by their name in words."""
     if series.published is None:
         return {}
     names = {**LINK_NAMES, "zr_zr_edge_or_face_fraction": "edge or face"}
@@ -255,6 +260,7 @@ def _published_label(series: ReportSeries) -> str:
 
 
 def chlorine(series: ReportSeries) -> Chart | None:
+    """Shares of Cl by their number of Zr, the published terminal one beside it."""
     if not series.cl_by_zr:
         return None
     names = [escaped(share.label) for share in series.cl_by_zr]

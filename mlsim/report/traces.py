@@ -19,6 +19,7 @@ _MOST_POINTS: Final = 1200
 
 
 def chart(data: list[dict[str, Any]], x: dict[str, Any], y: dict[str, Any], height: int = 380, **layout: Any) -> Chart:
+    """Return a plot of two axes."""
     return {
         "data": data,
         "layout": {"xaxis": x, "yaxis": y, "height": height, **layout},
@@ -26,10 +27,12 @@ def chart(data: list[dict[str, Any]], x: dict[str, Any], y: dict[str, Any], heig
 
 
 def axis(title: str, **more: Any) -> dict[str, Any]:
+    """Return an axis with its title, which names the unit."""
     return {"title": {"text": title}, **more}
 
 
 def rounded(values: Sequence[float]) -> list[float]:
+    """Return numbers with six digits, which is what a plot shows."""
     return [float(f"{value:.6g}") for value in values]
 
 
@@ -82,6 +85,7 @@ def line_with_band(curve: Line, name: str, colour: str, /, **trace: Any) -> list
 
 
 def error_bars(errors: Sequence[float] | None) -> dict[str, Any]:
+    """Return error bars; none where there are no errors."""
     if errors is None:
         return {"visible": False}
     return {"type": "data", "array": rounded(errors), "thickness": 1.2, "width": 4, "color": "#8a8f98"}

@@ -14,6 +14,7 @@ __all__ = ["arrhenius", "displacement", "thermo"]
 
 
 def displacement(series: ReportSeries, *, logarithmic: bool) -> Chart | None:
+    """Mean squared displacement against lag time, a line per temperature; thick where D was fitted."""
     if not series.msd:
         return None
     data: list[dict[str, Any]] = []
@@ -62,6 +63,7 @@ def _msd_traces(part: MsdPart, colour: str, *, logarithmic: bool) -> list[dict[s
 
 
 def arrhenius(series: ReportSeries) -> Chart | None:
+    """Diffusivities against 1000/T, the line with its 68 % band, and the published conductivity."""
     part = series.arrhenius
     if part is None:
         return None
@@ -151,6 +153,7 @@ def _published_traces(series: ReportSeries, part: ArrheniusPart) -> list[dict[st
 
 
 def thermo(series: ReportSeries) -> Chart | None:
+    """Temperature and density of every glass against time."""
     if not series.thermo:
         return None
     data: list[dict[str, Any]] = []

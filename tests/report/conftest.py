@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,11 @@ from mlsim.io.series import (
     PotentialPart,
     ReportSeries,
     Share,
+    SnapshotPart,
     ThermoPart,
     write_series,
 )
+from mlsim.study import read_study
 
 FORMULA = "Li3ZrCl4O1.5"
 Writer = Callable[..., Path]
@@ -61,6 +65,33 @@ def made_up_rows(n: int = 4) -> list[QuantityRow]:
     return rows
 
 
+def made_up_snapshot() -> SnapshotPart:
+    """Return one Zr at the corner of a cell, with two O and four Cl around it, and a Li far away."""
+    around = [(2.0, 0, 0), (-2.0, 0, 0), (0, 2.5, 0), (0, -2.5, 0), (0, 0, 2.5), (0, 0, -2.5)]
+    positions = [(0.0, 0.0, 0.0), *((x % 10, y % 10, z % 10) for x, y, z in around), (5.0, 5.0, 5.0)]
+    return SnapshotPart(
+        label="glass 1",
+        elements=("Zr", "O", "O", "Cl", "Cl", "Cl", "Cl", "Li"),
+        positions_A=positions,
+        cell_A=((10.0, 0.0, 0.0), (0.0, 10.0, 0.0), (0.0, 0.0, 10.0)),
+        center="Zr",
+        bridging=("O", "Cl"),
+        cutoffs_A={"O-Zr": 2.4, "Cl-Zr": 3.0},
+    )
+
+
+def made_up_settings() -> dict[str, Any]:
+    """Return the settings of the quick preset as study.json holds them, for the made-up run."""
+    study = read_study(preset="quick")
+    return {
+        "mlsim": "0.1.0",
+        "potential": "none-at-all",
+        "potential_sha256": "0" * 64,
+        "simulation": study.simulation,
+        "analysis": study.analysis,
+    }
+
+
 def made_up_series(**changes: Any) -> ReportSeries:
     """Return a series with something in every part."""
     r, time = np.linspace(0.1, 8, 60), np.linspace(0, 50, 40)
@@ -80,6 +111,8 @@ def made_up_series(**changes: Any) -> ReportSeries:
         "g_pdf": wave,
         "q_max_per_A": 20.0,
         "partials": {"O-Zr": wave, "Cl-Zr": wave, "Li-Li": wave},
+        "q_partials": {"O-Zr": wave, "Cl-Zr": wave, "Li-Li": wave},
+        "snapshot": made_up_snapshot(),
         "coordination": (CoordinationHistogram(center="Zr", neighbour="O", n_neighbours=(1, 2), fraction=(0.5, 0.5)),),
         "links": tuple(
             Share(label=k, fraction=v, standard_error=0.05) for k, v in {**shares, "zr_zr_face_fraction": 0.0}.items()
@@ -105,6 +138,7 @@ def made_up_series(**changes: Any) -> ReportSeries:
                 time_ps=tuple(time),
                 temperature_K=tuple(2000 - 30 * time),
                 density_g_cm3=tuple(1.6 + 0.008 * time),
+                energy_eV_per_atom=tuple(-4.9 - 0.004 * time),
             ),
         ),
     }
@@ -116,9 +150,30 @@ def run_folder(tmp_path: Path) -> Writer:
     """Return a function that writes a made-up run and returns its folder."""
 
     def write(rows: list[QuantityRow] | None = None, **changes: Any) -> Path:
-        provenance = Provenance.here(potential_sha256="a" * 64, settings_sha256="b" * 64, seed=11)
+        provenance = Provenance.here(potential_sha256="0" * 64, settings_sha256="b" * 64, seed=11)
         write_result(tmp_path / "result.json", made_up_rows() if rows is None else rows, provenance)
         write_series(tmp_path / "series.json", made_up_series(**changes))
         return tmp_path
 
     return write
+
+
+@pytest.fixture
+def full_folder(tmp_path: Path) -> Path:
+    """Return the folder of a made-up run with every piece: numbers, curves, settings and a refinement."""
+    settings = made_up_settings()
+    text = json.dumps({**settings["simulation"], **settings["analysis"]}, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    folder = tmp_path / "full"
+    provenance = Provenance.here(potential_sha256="0" * 64, settings_sha256=digest, seed=11)
+    write_result(folder / "result.json", made_up_rows(), provenance)
+    write_series(folder / "series.json", made_up_series())
+    (folder / "study.json").write_text(json.dumps(settings), encoding="utf-8")
+    fit = Estimate(0.1, 0.01, 3, "1")
+    rows = [QuantityRow("rw_sq", fit, "R value of Q [S − 1], xray"), QuantityRow("zr_o_coordination", fit, "bonds")]
+    write_result(folder / "rmc" / "result.json", rows, Provenance.here(seed=1))
+    lines = ["x,data,data_sigma,model,model_error", *(f"{q},{np.sin(q)},0.1,{np.sin(q)},0.02" for q in range(1, 9))]
+    (folder / "rmc" / "fit_sq.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    verdicts = [{"name": "zr_o_coordination", "verdict": "set by the data"}]
+    (folder / "rmc" / "influence.json").write_text(json.dumps(verdicts), encoding="utf-8")
+    return folder

@@ -107,9 +107,9 @@ def test_the_paragraph_is_made_from_the_numbers() -> None:
     assert summary(_result(*rows), SERIES).replace("\u00a0", " ") == (
         "Six independent glasses of 114 atoms of Li3ZrCl4O1.5 were made (preset quick); "
         "the mass density is 2.000 ± 0.020 g/cm³. "
-        "Zr has 2.00 ± 0.10 O neighbours at 2.030 ± 0.010 Å (published: 2.5). "
         "Extrapolated to 298 K, Li conducts 1.00 ± 0.50 mS/cm (published: 1.35 ± 0.07), "
         "with an activation energy of 0.300 ± 0.020 eV. "
+        "Zr has 2.00 ± 0.10 O neighbours at 2.030 ± 0.010 Å (published: 2.5). "
         "Two quantities have a published value: 1 compatible with it at 95 %, 1 different (O neighbours of Zr). "
         "These errors are statistical; those of the potential, the size and the cooling rate come on top."
     )

@@ -1,0 +1,84 @@
+"""Numbers of different potentials or settings are not put into one report; the message shows the difference."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlsim.errors import DataError, SettingsError
+from mlsim.report import write_report
+from mlsim.report.series_page import write_series_report
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def changed(path: Path, change: Change) -> None:
+    body = json.loads(path.read_text(encoding="utf-8"))
+    change(body)
+    path.write_text(json.dumps(body), encoding="utf-8")
+
+
+def sibling(folder: Path, name: str, formula: str) -> Path:
+    """Copy a run as one of another composition."""
+    copy = folder.parent / name
+    shutil.copytree(folder, copy)
+    changed(copy / "series.json", lambda body: body.update(composition=formula))
+    changed(copy / "study.json", lambda body: body["simulation"].update(composition=formula))
+    changed(copy / "result.json", lambda body: body["provenance"].update(settings_sha256=None))
+    return copy
+
+
+def test_numbers_of_another_potential_than_the_curves_are_refused(full_folder: Path) -> None:
+    changed(full_folder / "result.json", lambda body: body["provenance"].update(potential_sha256="1" * 64))
+    with pytest.raises(SettingsError, match=r"result.json: potential 1{12}, series.json: potential 0{12}, study"):
+        write_report(full_folder)
+
+
+def test_numbers_of_other_settings_than_the_folder_are_refused(full_folder: Path) -> None:
+    changed(full_folder / "study.json", lambda body: body["simulation"].update(seed=7))
+    with pytest.raises(SettingsError, match=r"result.json was made with settings .* study.json holds .*; run"):
+        write_report(full_folder)
+
+
+def test_curves_of_another_composition_are_refused(full_folder: Path) -> None:
+    changed(full_folder / "series.json", lambda body: body.update(composition="Li2ZrCl4O"))
+    with pytest.raises(SettingsError, match=r"series.json is of Li2ZrCl4O, study.json of Li3ZrCl4O1.5"):
+        write_report(full_folder)
+
+
+def test_a_series_of_two_potentials_is_refused(full_folder: Path) -> None:
+    other = sibling(full_folder, "other", "Li2ZrCl4O")
+    for name in ("result.json", "study.json", "series.json"):
+        text = (other / name).read_text(encoding="utf-8")
+        (other / name).write_text(text.replace("0" * 64, "2" * 64), encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"two potentials: Li3ZrCl4O1.5 was made with 0{12}, Li2ZrCl4O with 2{12}"):
+        write_series_report([full_folder, other], full_folder.parent / "out", formats=())
+
+
+def test_a_series_of_two_quench_rates_is_refused_with_the_rates(full_folder: Path) -> None:
+    other = sibling(full_folder, "other", "Li2ZrCl4O")
+
+    def slower(body: dict[str, Any]) -> None:
+        body["simulation"]["melt_quench"]["segments"][1]["rate_K_per_ps"] = 10.0
+
+    changed(other / "study.json", slower)
+    with pytest.raises(SettingsError, match=r"segments.1.rate_K_per_ps is 25.0 and 10.0; report them apart"):
+        write_series_report([full_folder, other], full_folder.parent / "out", formats=())
+
+
+def test_size_and_seed_may_differ_in_a_series(full_folder: Path) -> None:
+    other = sibling(full_folder, "other", "Li2ZrCl4O")
+    changed(other / "study.json", lambda body: body["simulation"].update(seed=9))
+    changed(other / "study.json", lambda body: body["simulation"]["glasses"].update(atoms=96))
+    page, _ = write_series_report([full_folder, other], full_folder.parent / "out", formats=())
+    assert "Li<sub>2</sub>ZrCl<sub>4</sub>O" in page.read_text(encoding="utf-8")
+
+
+def test_two_runs_of_one_composition_are_no_series(full_folder: Path) -> None:
+    with pytest.raises(DataError, match=r"are both of Li3ZrCl4O1.5; `mlsim compare`"):
+        write_series_report([full_folder, full_folder], full_folder.parent / "out", formats=())

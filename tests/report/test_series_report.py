@@ -1,0 +1,108 @@
+"""The report of a series: a campaign or several folders in one page, in the order of the axis, gaps said."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlsim.errors import DataError, SettingsError
+from mlsim.io.campaign import read_campaign
+from mlsim.report.series_page import series_summary, write_series_report
+from mlsim.report.series_points import campaign_members, place_in_series, places_of, points_of
+
+SYSTEMS: list[dict[str, Any]] = [
+    {"name": "a", "formula": "Li2ZrCl4O", "x": 0, "phase": "amorphous", "result": "a/result.json", "extra": 1},
+    {"name": "b", "formula": "Li3ZrCl4O1.5", "x": 0.5, "phase": "amorphous", "result": "b/result.json"},
+    {"name": "c", "formula": "Li2ZrCl6", "x": None, "phase": "crystalline", "result": "c/result.json"},
+    {"name": "d", "formula": "Li4ZrCl4O2", "x": 1, "phase": "amorphous", "missing": ["glass-2: quench not finished"]},
+]
+
+
+@pytest.fixture
+def campaign(full_folder: Path) -> Path:
+    folder = full_folder.parent / "campaign"
+    for system, factor in zip(SYSTEMS[:3], (0.2, 1.0, 0.01), strict=True):
+        copy = folder / str(system["name"])
+        shutil.copytree(full_folder, copy)
+        (copy / "study.json").unlink()
+        body = json.loads((copy / "result.json").read_text(encoding="utf-8"))
+        for row in body["quantities"]:
+            if system["name"] != "b":
+                row["reference"] = None
+            if row["name"].startswith("conductivity"):
+                row["value"], row["standard_error"] = factor * row["value"], 0.01 * factor
+        (copy / "result.json").write_text(json.dumps(body), encoding="utf-8")
+        series = json.loads((copy / "series.json").read_text(encoding="utf-8"))
+        series.update(composition=system["formula"])
+        (copy / "series.json").write_text(json.dumps(series), encoding="utf-8")
+    shutil.rmtree(folder / "c" / "rmc")
+    (folder / "c" / "series.json").unlink()
+    body = {"title": "My series", "systems": SYSTEMS, "missing": ["no measurements"], "cost": {"processor_s": 7200}}
+    (folder / "campaign.json").write_text(json.dumps(body), encoding="utf-8")
+    return folder
+
+
+def test_places_follow_x_and_what_is_outside_stands_to_the_right(campaign: Path) -> None:
+    _, members = campaign_members(campaign)
+    assert [label for _, label in places_of(members).values()] == ["0", "0.5", "1", "Li2ZrCl6, crystal"]
+    places = [point.place for point in points_of(members, "conductivity_298K_mS_cm")]
+    assert places[:2] == [0.0, 0.5] and places[2] > 1.0
+
+
+def test_the_summary_names_the_best_only_where_errors_allow(campaign: Path) -> None:
+    _, members = campaign_members(campaign)
+    text = series_summary(members)
+    assert "3 of 4 systems have results." in text
+    assert "The highest is that of Li3ZrCl4O1.5." in text
+    assert re.search(r"Which of \S+ and \S+ is lowest is not decided", text)
+    assert "Published: Li3ZrCl4O1.5 1.35 ± 0.07." in text
+
+
+def test_one_page_holds_trends_and_every_system(campaign: Path) -> None:
+    page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
+    charts = json.loads(page[page.index('id="charts">') + len('id="charts">') : page.index("</script>")])
+    places = set(re.findall(r'id="plot-([^"]+)"', page))
+    assert places == set(charts)
+    assert {"series-x_conductivity_298K_mS_cm", "series-together_g_pdf", "s1-arrhenius", "s2-g_pdf"} <= places
+    assert len(re.findall(r'<details class="system">', page)) == 3
+    for words in ("Li4ZrCl4O2: result.json is not there", "glass-2: quench not finished", "no measurements"):
+        assert words in page and words.replace("_", "\\_") in text
+    assert len(re.findall(r' id="([^"]+)"', page)) == len(set(re.findall(r' id="([^"]+)"', page)))
+
+
+def test_the_figures_of_a_series_are_drawn(campaign: Path) -> None:
+    write_series_report([campaign], formats=(".svg",))
+    names = {path.name for path in (campaign / "figures").iterdir()}
+    assert {"series-conductivity.svg", "series-conductivity.png", "series-links.svg"} <= names
+
+
+def test_x_of_a_formula() -> None:
+    assert place_in_series("Li4ZrCl4O2") == 1.0 and place_in_series("Li6Zr2Cl8O3") == 0.5
+    assert place_in_series("Li3ZrCl4O2") is None and place_in_series("LiCl") is None
+
+
+def test_several_folders_need_a_folder_for_their_report(campaign: Path) -> None:
+    with pytest.raises(SettingsError, match="--out is missing"):
+        write_series_report([campaign / "a", campaign / "b"])
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("{", r"campaign.json: line 1: not JSON"),
+        ('{"systems": []}', r"campaign.json: systems: .*at least 1 item"),
+        ('{"systems": [{"x": 1}]}', r"campaign.json: systems.0.formula"),
+        ('{"systems": [{"formula": "Xy2"}]}', r"campaign.json: .*Xy"),
+        ('{"systems": [{"formula": "LiCl"}, {"formula": "LiCl"}]}', r"campaign.json: LiCl is listed twice; keep one"),
+        ('{"systems": [{"formula": "LiCl", "phase": "liquid"}]}', r"campaign.json: systems.0.phase: .*'amorphous'"),
+    ],
+)
+def test_a_bad_campaign_is_one_line(tmp_path: Path, body: str, message: str) -> None:
+    (tmp_path / "campaign.json").write_text(body, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read_campaign(tmp_path / "campaign.json")
