@@ -35,6 +35,7 @@ VERSION = 1
 MERGED_NAME = "trajectory.h5"
 _PARTS_NAME = "trajectory.parts"
 _BLOCK_VALUES = 400_000  # coordinates read at a time
+_HEADER_BYTES, _BYTES_PER_NAME = 16_384, 48  # what HDF5 adds, at most
 _UNITS = {
     "positions": "Å",
     "cell": "Å",
@@ -249,7 +250,8 @@ class TrajectoryRecorder:
 
         shapes = {name: (n_frames, *shape) for name, shape in self._frame_shapes().items()}
         with atomic_path(self._merged) as temporary:
-            _reserve(temporary, sum(8 * math.prod(shape) for shape in shapes.values()))
+            sizes = [math.prod(shape) * np.dtype(_TYPES.get(name, float)).itemsize for name, shape in shapes.items()]
+            _reserve(temporary, sum(sizes) + _HEADER_BYTES + _BYTES_PER_NAME * len(self._elements))
             # the form before 1.8 has no room for the names of more than some thousand atoms
             with h5py.File(temporary, "w", libver=("v108", "latest")) as store:
                 store.attrs["format"], store.attrs["version"] = FORMAT, VERSION

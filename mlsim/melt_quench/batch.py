@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from mlsim.errors import DataError, Interrupted, NotConverged, SettingsError
+from mlsim.errors import DataError, NotConverged, SettingsError
 from mlsim.melt_quench.checkpoint import (
     FILE_NAME,
     Checkpoint,
@@ -25,9 +24,10 @@ from mlsim.melt_quench.frames import Frame, FrameRecorder
 from mlsim.melt_quench.glass import Glass, ThermoLog
 from mlsim.melt_quench.guards import OVERLAP_EVERY, Guards
 from mlsim.melt_quench.integrators import bring_to_rest, draw_momenta
+from mlsim.melt_quench.run import run_to_end
 from mlsim.melt_quench.schedule import Schedule, Segment
 from mlsim.melt_quench.start import check_start, frame_is_due, frame_stride, start_sha256
-from mlsim.progress import Progress, SilentProgress, StopRequest
+from mlsim.progress import Progress, StopRequest
 from mlsim.units import BOLTZMANN_EV_PER_K, GPA_PER_EV_A3
 
 __all__ = ["BatchDynamics", "Moment", "Replica", "run_batch"]
@@ -142,25 +142,7 @@ def run_batch(
     """
     batch = _Batch(replicas, dynamics, Path(directory), seed, potential_sha256, recorders, frame_interval_ps)
     batch.begin_or_resume()
-    tell = progress if progress is not None else SilentProgress()
-    written = time.monotonic()
-    total = batch.n_steps
-    while batch.step < total:
-        batch.advance()
-        tell(batch.title, batch.step, total)
-        if batch.step % OVERLAP_EVERY or batch.step == total:
-            continue
-        if stop:
-            batch.save()
-            raise Interrupted(
-                f"{batch.directory}: stopped at step {batch.step} of {total} ({batch.title}); "
-                "the same command goes on from there"
-            )
-        if time.monotonic() - written >= checkpoint_interval_s:
-            batch.save()
-            written = time.monotonic()
-    if not batch.saved:
-        batch.save()
+    run_to_end(batch, batch.n_steps, progress, stop, checkpoint_interval_s)
     return batch.glasses()
 
 
@@ -277,6 +259,9 @@ class _Batch:
         self.step += 1
         self.saved = False
         self._observe(targets)
+
+    def before_checkpoint(self) -> None:
+        """Do nothing: the model builds its neighbour lists anew at every step."""
 
     def save(self) -> None:
         """Make the frames of all replicas durable, then write the checkpoint that counts them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from ase import Atoms
@@ -32,7 +32,7 @@ from mlsim.melt_quench.start import check_start, frame_is_due, frame_stride, sta
 from mlsim.progress import Progress, SilentProgress, StopRequest
 from mlsim.units import BOLTZMANN_EV_PER_K, GPA_PER_EV_A3
 
-__all__ = ["run_schedule"]
+__all__ = ["CHECKPOINT_GRID", "Resumable", "run_schedule", "run_to_end"]
 
 Floats = NDArray[np.float64]
 
@@ -112,18 +112,47 @@ def run_schedule(
     run = _Run(atoms, schedule, calculator, Path(directory), seed, potential_sha256, recorder, frame_interval_ps)
     run.guards.limits = limits if limits is not None else Limits()
     run.begin_or_resume()
+    run_to_end(run, schedule.n_steps, progress, stop, checkpoint_interval_s)
+    return run.glass()
+
+
+class Resumable(Protocol):
+    """A run between two steps, as `run_to_end` sees it."""
+
+    step: int
+    saved: bool
+    directory: Path
+
+    @property
+    def title(self) -> str:
+        """What the current segment is called."""
+
+    def advance(self) -> None:
+        """Do one time step."""
+
+    def before_checkpoint(self) -> None:
+        """Make what follows depend on nothing that a checkpoint does not hold."""
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+
+
+def run_to_end(
+    run: Resumable, n_steps: int, progress: Progress | None, stop: StopRequest | None, checkpoint_interval_s: float
+) -> None:
+    """Advance to step `n_steps`, writing checkpoints; Interrupted, with a checkpoint written, when asked to stop."""
     tell = progress if progress is not None else SilentProgress()
     written = time.monotonic()
-    while run.step < schedule.n_steps:
+    while run.step < n_steps:
         run.advance()
-        tell(run.title, run.step, schedule.n_steps)
-        if run.step % CHECKPOINT_GRID or run.step == schedule.n_steps:
+        tell(run.title, run.step, n_steps)
+        if run.step % CHECKPOINT_GRID or run.step == n_steps:
             continue
-        run.held.start_afresh()
+        run.before_checkpoint()
         if stop:
             run.save()
             raise Interrupted(
-                f"{run.directory}: stopped at step {run.step} of {schedule.n_steps} ({run.title}); "
+                f"{run.directory}: stopped at step {run.step} of {n_steps} ({run.title}); "
                 "the same command goes on from there"
             )
         if time.monotonic() - written >= checkpoint_interval_s:
@@ -131,7 +160,6 @@ def run_schedule(
             written = time.monotonic()
     if not run.saved:
         run.save()
-    return run.glass()
 
 
 class _Run:
@@ -225,6 +253,10 @@ class _Run:
         if self.step == self._melt_end():
             self._melt_memory = dict(melt_memory(self._start, self.atoms))
         self._observe(target)
+
+    def before_checkpoint(self) -> None:
+        """Let the potential start afresh: every grid step, whether a checkpoint is written there or not."""
+        self.held.start_afresh()
 
     def save(self) -> None:
         """Make frames durable, then write the checkpoint that counts them."""

@@ -465,3 +465,17 @@ def test_a_trajectory_of_many_atoms_can_be_written(tmp_path: Path) -> None:
     recorder.append(Frame(0, 0.0, np.zeros((n_atoms, 3)), np.eye(3) * 80, 300.0, 0.0, 0.0))
     trajectory = read_trajectory(recorder.finish())
     assert trajectory.elements == ("Li", "Cl") * (n_atoms // 2)
+
+
+@pytest.mark.parametrize(("n_atoms", "n_frames"), [(3, 2), (500, 40), (6000, 3)])
+def test_the_room_asked_of_the_disk_is_the_size_of_the_file(
+    n_atoms: int, n_frames: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Less would let HDF5 fill the disk, which ends the process; twice as much would refuse a disk with room."""
+    asked: list[int] = []
+    monkeypatch.setattr("mlsim.io.recorder._reserve", lambda path, n_bytes: asked.append(n_bytes))
+    recorder = TrajectoryRecorder(tmp_path, ("Li",) * n_atoms, 0.02)
+    for k in range(n_frames):
+        recorder.append(Frame(k, 0.02 * k, np.zeros((n_atoms, 3)), np.eye(3) * 80, 300.0, 0.0, 0.0))
+    size = recorder.finish().stat().st_size
+    assert size <= asked[-1] < size + 20_000 + 48 * n_atoms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from pathlib import Path
 
@@ -20,13 +21,12 @@ from mlsim.melt_quench.integrators import draw_momenta, integrator_of
 from mlsim.melt_quench.schedule import Segment
 from mlsim.units import ASE_TIME_PER_FS, BOLTZMANN_EV_PER_K
 
+if importlib.util.find_spec("torch_sim") is None:
+    pytest.skip("batches need torch-sim (Python 3.12 or newer)", allow_module_level=True)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import mace  # noqa: F401  before e3nn
-
-    pytest.importorskip("torch_sim", reason="batches need torch-sim (Python 3.12 or newer)")
-
-import torch
+    import torch
 
 from mlsim.potential import load
 from mlsim.potential.batched import TorchSimDynamics, torch_sim_model
