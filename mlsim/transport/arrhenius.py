@@ -5,9 +5,9 @@ that everything derived from it (Ea, D0, D and sigma at 298 K) has intervals of 
 extrapolated conductivity is uncertain by a factor, not by plus or minus.
 
 - Points with errors of their own: each point is moved by its error.
-- The same glasses at all temperatures: a glass that is fast at one temperature is fast at the others, so a line is
-  fitted to each glass. Where the lines differ more than the errors within the glasses make them (by chance in one
-  case of ten), lines are drawn from the mean and covariance over glasses, with the wide tails (Student) of few glasses.
+- The same glasses at all temperatures: a glass that is fast at one temperature is fast at the others, so points are
+  moved by their errors within the glasses, and the whole line by what the lines of the glasses differ by
+  (`mlsim.transport.glass_lines`).
 - Four temperatures or more: the share of the sample that the Vogel–Fulcher–Tammann curve deserves by its likelihood
   follows that curve, so that the choice between straight and bent is part of the interval.
 """
@@ -21,12 +21,12 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri
 
 from mlsim.curve import Estimate
 from mlsim.errors import DataError, NotConverged
 from mlsim.transport.conductivity import conductivity_nernst_einstein
 from mlsim.transport.diffusion import Diffusion
+from mlsim.transport.glass_lines import GlassLines, glass_lines
 from mlsim.transport.vogel import FEWEST_POINTS, Vogel, vogel
 from mlsim.units import BOLTZMANN_EV_PER_K
 
@@ -39,8 +39,6 @@ ONE_SIGMA = 0.6826894921370859
 _DRAWS = 20_000
 _LARGEST_LN = 700.0
 _SAME_K = 1e-6
-_FEWEST_GLASSES = 3
-_BY_CHANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class ArrheniusFit:
     temperatures_K, diffusivities_cm2_s
         Points that were fitted, shape (point,).
     relative_errors
-        Standard errors of ln D of the points, shape (point,).
+        Standard errors of ln D of the points, shape (point,); without what glasses differ by where that is known.
     error_scale
         Factor by which the errors were enlarged because the points scatter about the line more than their errors
         say: sqrt(chi²/(points - 2)), never below 1.
@@ -82,7 +80,8 @@ class ArrheniusFit:
         ln D0, Ea (eV) and T0 (K) of the sampled curves ln D0 - Ea / [k_B (T - T0)], shape (draw, 3); T0 is 0 for
         straight lines.
     source
-        What the errors come from: "points", "glasses" (lines of single glasses) or "scatter" (about the line).
+        What the errors come from: "points", "points and glasses" (lines of single glasses) or "scatter" (about the
+        line).
     vogel
         Comparison with the Vogel–Fulcher–Tammann curve; None for fewer than four points.
     """
@@ -161,8 +160,8 @@ def arrhenius(
 
     Notes
     -----
-    Errors at different temperatures are taken as independent where the points do not tell their glasses apart (fewer
-    than three glasses, or not the same at all temperatures); glasses must come in the same order at each temperature.
+    Errors at different temperatures are taken as independent where the points do not tell their glasses apart (not
+    equally many at all temperatures, or one); glasses must come in the same order at each temperature.
     `activation_energy` and `prefactor` are those of the straight line.
 
     Examples
@@ -181,16 +180,17 @@ def arrhenius(
         raise DataError("arrhenius: temperatures and diffusivities must be positive numbers")
     beta = np.array([_inverse_energy(t) for t in temperature])
     sigma = _errors_of_ln([d for _, d in used])
-    line = _line_through(beta, np.ones(len(used)) if sigma is None else sigma**-2)
+    glasses = None if sigma is None else _of_glasses(points, used)
+    own = sigma if glasses is None else glasses.errors_of_mean
+    line = _line_through(beta, np.ones(len(used)) if own is None else own**-2)
     ln_d = np.log(value)
     centre = line @ ln_d
-    error, scale = _enlarged(ln_d - (centre[0] - centre[1] * beta), sigma)
+    error, scale = _enlarged(ln_d - (centre[0] - centre[1] * beta), own)
     rng = np.random.default_rng(seed)
-    over_glasses = _lines_of_glasses(points, used, line)
-    if over_glasses is not None and _differ(*over_glasses, float(beta.mean())):
-        draws, source, scale = _student_draws(centre, over_glasses[0], rng), "glasses", 1.0
-    else:
-        draws, source = _draws(centre, line, error, rng), "scatter" if sigma is None else "points"
+    draws, source = _draws(centre, line, error, rng), "scatter" if sigma is None else "points"
+    if glasses is not None:
+        between = glasses.covariance_between(line, beta, _inverse_energy(ROOM_TEMPERATURE_K))
+        draws, source = _moved(draws, between, rng), "points and glasses"
     n = min(d.n_independent for _, d in used)
     (low, high), (least, most) = (_central(column, ONE_SIGMA) for column in draws.T)
     curve = None if sigma is None or len(used) < FEWEST_POINTS else vogel(temperature, ln_d, sigma, _DRAWS, rng)
@@ -279,41 +279,19 @@ def _draws(centre: Floats, line: Floats, error: Floats, rng: np.random.Generator
     return np.concatenate([centre + moved, centre - moved])
 
 
-def _lines_of_glasses(
-    points: Sequence[Diffusion | tuple[float, Estimate]], used: Sequence[tuple[float, Estimate]], line: Floats
-) -> tuple[Floats, Floats] | None:
-    """ln D0 and Ea of each glass and their covariance within a glass, shapes (glass, 2), (2, 2); None if not told."""
+def _moved(draws: Floats, covariance: Floats, rng: np.random.Generator) -> Floats:
+    """Lines moved by what glasses differ by, each pair of mirror images by opposite amounts."""
+    half = rng.multivariate_normal(np.zeros(2), covariance, len(draws) // 2, method="eigh")
+    return np.asarray(draws + np.concatenate([half, -half]))
+
+
+def _of_glasses(
+    points: Sequence[Diffusion | tuple[float, Estimate]], used: Sequence[tuple[float, Estimate]]
+) -> GlassLines | None:
+    """What the glasses of the points that are used say, in their order."""
     fitted = {t for t, _ in used}
     told = [p for p in points if isinstance(p, Diffusion) and p.diffusive and p.temperature_K in fitted]
-    told.sort(key=lambda p: p.temperature_K)
-    counts = {len(p.per_glass_cm2_s) for p in told}
-    if len(told) != line.shape[1] or len(counts) != 1 or min(counts) < _FEWEST_GLASSES:
-        return None
-    value = np.array([p.per_glass_cm2_s for p in told])
-    relative = np.array([p.per_glass_error_cm2_s for p in told]) / value.mean(axis=1, keepdims=True)
-    if (value <= 0).any():
-        return None
-    within = (relative**2).mean(axis=1)
-    return (line @ np.log(value)).T, np.asarray((line * within) @ line.T)
-
-
-def _differ(lines: Floats, within: Floats, beta: float) -> bool:
-    """True if glasses differ more than errors within them make likely: in ln D, here or at room temperature, or Ea."""
-    n = len(lines)
-    for direction in np.array([[1.0, -beta], [1.0, -_inverse_energy(ROOM_TEMPERATURE_K)], [0.0, 1.0]]):
-        between = float((lines @ direction).var(ddof=1))
-        if between > float(direction @ within @ direction) * float(chdtri(n - 1, _BY_CHANCE)) / (n - 1):
-            return True
-    return False
-
-
-def _student_draws(centre: Floats, lines: Floats, rng: np.random.Generator) -> Floats:
-    """Lines from the multivariate Student distribution of the mean over glasses, n - 1 degrees of freedom."""
-    n = len(lines)
-    covariance = np.cov(lines.T, ddof=1) / n
-    normal = rng.multivariate_normal(np.zeros(2), covariance, _DRAWS // 2, method="eigh")
-    moved = normal / np.sqrt(rng.chisquare(n - 1, (_DRAWS // 2, 1)) / (n - 1))
-    return np.concatenate([centre + moved, centre - moved])
+    return glass_lines(sorted(told, key=lambda p: p.temperature_K)) if len(told) == len(used) else None
 
 
 def _mixed(lines: Floats, curve: Vogel | None) -> Floats:

@@ -13,6 +13,7 @@ from mlsim.errors import DataError, NotConverged
 from mlsim.transport.arrhenius import arrhenius
 from mlsim.transport.conductivity import conductivity_nernst_einstein
 from mlsim.transport.diffusion import Diffusion, diffusivity
+from mlsim.transport.over_glasses import error_over_glasses
 
 K = 8.617333262e-5
 
@@ -195,8 +196,8 @@ def diffusions(rng, between, temperatures=(450, 500, 550, 600), n=6, within=0.1)
     found = []
     for t in temperatures:
         values = line(t) * own * np.exp(rng.normal(0, within, n))
-        spread = max(between, within) / math.sqrt(n) * line(t)
-        estimate = Estimate(float(values.mean()), float(spread), n, "cm2/s")
+        spread = error_over_glasses(values, within * values)
+        estimate = Estimate(float(values.mean()), spread, n, "cm2/s")
         found.append(
             Diffusion("Li", t, estimate, True, None, None, "", tuple(values), tuple(within * values), None, (), 1e4)
         )
@@ -204,11 +205,28 @@ def diffusions(rng, between, temperatures=(450, 500, 550, 600), n=6, within=0.1)
 
 
 def test_glasses_that_differ_at_all_temperatures_alike_leave_the_slope_sure():
-    fit = arrhenius(diffusions(np.random.default_rng(0), between=0.5))
-    assert fit.source == "glasses"
-    alone = arrhenius([(p.temperature_K, p.diffusivity) for p in diffusions(np.random.default_rng(0), between=0.5)])
-    assert fit.activation_energy.standard_error < 0.5 * alone.activation_energy.standard_error
-    assert arrhenius(diffusions(np.random.default_rng(1), between=0.0)).source == "points"
+    unlike = diffusions(np.random.default_rng(0), between=0.5)
+    fit = arrhenius(unlike)
+    assert fit.source == "points and glasses"
+    alone = arrhenius([(p.temperature_K, p.diffusivity) for p in unlike])
+    assert alone.source == "points"
+    assert fit.activation_energy.standard_error < 0.8 * alone.activation_energy.standard_error
+    wide, narrow = (f.diffusivity_interval(525, 0.68) for f in (fit, alone))
+    assert math.log(wide.high / wide.low) > 1.5 * math.log(narrow.high / narrow.low)  # all temperatures off together
+
+
+@pytest.mark.parametrize("between", [0.0, 0.15])
+def test_errors_over_four_glasses_hold(between):
+    rng = np.random.default_rng(5)
+    z_energy, z_room = [], []
+    for seed in range(120):
+        fit = arrhenius(diffusions(rng, between, (500, 550, 600, 650), n=4, within=0.03), seed=seed)
+        room = fit.diffusivity_interval(298, 0.6827)
+        z_energy.append((fit.activation_energy.value - 0.3) / fit.activation_energy.standard_error)
+        centre = math.log(fit.diffusivity_at(298).value) - between**2 / 2
+        z_room.append((centre - math.log(line(298))) / (math.log(room.high / room.low) / 2))
+    for z in (z_energy, z_room):
+        assert 0.65 < np.sqrt(np.mean(np.square(z))) < 1.3
 
 
 def test_errors_over_glasses_hold():
