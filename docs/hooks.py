@@ -14,10 +14,11 @@ from typing import Any
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File
 
+_FENCE = re.compile(r"(^```.*?^```$)", flags=re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", flags=re.MULTILINE | re.DOTALL)
 _DISPLAY = re.compile(r"\$\$(.+?)\$\$", flags=re.DOTALL)
 _INLINE = re.compile(r"(?<![\w$])\$([^$\n]+)\$(?!\w)")
-_LINK = re.compile(r"(!?)\[([^\]]*)\]\(((?:\.\./)+[^)#\s]+)(#[^)]*)?\)")
+_LINK = re.compile(r"(!?)\[([^\]]*?)\]\(((?:\.\./)+[^)#\s]+)(#[^)]*)?\)")
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -33,14 +34,17 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Turn equations into MathML, and links that leave the site into the path of their file."""
-    parts = _CODE.split(markdown)
-    parts[::2] = [_linked(_equations(part), page.file.src_uri) for part in parts[::2]]
+    parts = _FENCE.split(markdown)
+    parts[::2] = [_linked(part, page.file.src_uri) for part in parts[::2]]
+    parts = _CODE.split("".join(parts))
+    parts[::2] = [_equations(part) for part in parts[::2]]
     return "".join(parts)
 
 
 def _equations(text: str) -> str:
     text = _DISPLAY.sub(lambda found: convert(found.group(1).strip(), display="block"), text)
-    return _INLINE.sub(lambda found: convert(found.group(1)), text)
+    # a line that begins with <math> would be taken for a block of its own
+    return _INLINE.sub(lambda found: f"<span>{convert(found.group(1))}</span>", text)
 
 
 def _linked(text: str, source: str) -> str:

@@ -19,6 +19,7 @@ from mlsim.cli import main
 from mlsim.errors import SettingsError
 from mlsim.io.results import Provenance, QuantityRow, read_result, write_result
 from mlsim.melt_quench import hold_schedule
+from mlsim.progress import StopRequest
 from mlsim.study import ModelFile
 from mlsim.study.campaign import (
     CampaignSettings,
@@ -220,7 +221,6 @@ def test_campaign_json_holds_series_and_what_is_missing(tmp_path: Path, monkeypa
     assert (glass["phase"], glass["x"], crystal["phase"], crystal["x"]) == ("amorphous", 0.5, "crystalline", None)
     assert glass["temperatures_K"] == [900.0, 1200.0]
     assert "quench: not finished in glass-1, glass-2" in glass["missing"]
-    assert any("no RMC" in line for line in glass["missing"])
     assert "x0.00: no results yet" in body["missing"]  # type: ignore[operator]
     assert any("no measured curve was given" in line for line in body["missing"])  # type: ignore[attr-defined]
     series = {(s["name"], s["temperature_K"]): s for s in body["series"]}  # type: ignore[attr-defined]
@@ -346,3 +346,12 @@ def test_the_whole_graph_runs_survives_a_kill_and_ends_in_one_report(tmp_path: P
     assert (folder / "report.html").exists()
     again = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, timeout=200)
     assert "all is done; nothing to run" in again.stdout
+
+
+def test_a_run_stops_when_the_campaign_that_leads_it_has_died() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as leader:
+        stop = StopRequest(leading_pid=leader.pid)
+        assert not stop
+        leader.kill()
+        leader.wait()
+        assert stop

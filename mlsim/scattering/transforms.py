@@ -146,7 +146,7 @@ def qi_of_q_of(curve: Curve, q: NDArray[np.float64]) -> Curve:
 def box_truncated(curve: Curve, r_max_A: float) -> Curve:
     """Return S(Q), S(Q) − 1 or Q [S − 1] as a box would show it that knows g(r) only below a radius.
 
-    Q [S − 1] -> (1/π) ∫_Qmin^Qmax Q' [S(Q') − 1] [sin((Q − Q')R)/(Q − Q') − sin((Q + Q')R)/(Q + Q')] dQ'
+        Q [S − 1] -> (1/π) ∫_Qmin^Qmax Q' [S(Q') − 1] [sin((Q − Q')R)/(Q − Q') − sin((Q + Q')R)/(Q + Q')] dQ'
 
     It is what the sine transform to r, a cut at R and the transform back give. Put data and model through it alike:
     then both have the resolution of the box, and both lack what lies outside of the range of Q.

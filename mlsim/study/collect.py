@@ -106,9 +106,10 @@ class SystemFolder:
             if absent:
                 lines.append(f"{stage}: not finished in {', '.join(absent)}")
         lines += [f"{name}.json is not there" for name in _ANALYSES if not (self.folder / f"{name}.json").exists()]
-        if not any(entry.system == self.name for entry in self.settings.measurements):
-            lines.append("no RMC: the campaign names no measured curve of this system under 'measurements'")
-        else:
+        measured = {entry.system for entry in self.settings.measurements}
+        if measured and self.name not in measured:
+            lines.append("no RMC: the campaign names no measured curve of this system")
+        elif measured:
             absent = [run.name for run in self.run_folders if not (run / "rmc" / "result.json").exists()]
             lines += [f"RMC not finished in {', '.join(absent)}"] if absent else []
         return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -98,12 +98,18 @@ def _takes_all(settings: StudySettings) -> bool:
 
 
 def _transition(quenches: Sequence[ThermoLog], n_atoms: int) -> tuple[list[QuantityRow], list[str]]:
-    """Return the glass transition by the kink of the energy, or a note why there is none."""
-    try:
-        found = glass_transition(quenches, n_atoms)
-    except MlsimError as error:
-        return [], [str(error)]
-    return [QuantityRow("glass_transition_K", found.temperature, "kink of the energy of the quench")], []
+    """Return the glass transition by the kink of the energy, else of the volume; notes say why there is none."""
+    notes = []
+    kinds: tuple[tuple[Literal["energy", "volume"], str], ...] = (("energy", ""), ("volume", "_by_volume"))
+    for kind, ending in kinds:
+        try:
+            found = glass_transition(quenches, n_atoms, kind=kind)
+        except MlsimError as error:
+            notes.append(str(error))
+            continue
+        method = f"kink of the {kind} of the quench"
+        return [QuantityRow(f"glass_transition{ending}_K", found.temperature, method)], notes
+    return [], list(dict.fromkeys(notes))
 
 
 def _left_out(
