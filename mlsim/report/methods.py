@@ -115,8 +115,9 @@ def _schedule(schedule: Mapping[str, Any]) -> str:
     baths = [f"a {_THERMOSTATS.get(kind, kind)} thermostat of {time:g} ps" for kind, time in kinds.items()]
     pressures = sorted({part["barostat_time_ps"] for part in segments if part["ensemble"] == "npt"})
     baths += [f"a barostat of {time:g} ps" for time in pressures]
+    steps = "; ".join(_segment(part) for part in segments)
     return (
-        f"these steps: {schedule['relax_steps']} steps of relaxation; {'; '.join(_segment(part) for part in segments)}; "
+        f"these steps: {schedule['relax_steps']} steps of relaxation; {steps}; "
         f"with a time step of {schedule['timestep_fs']:g} fs, {join_words(baths)}"
     )
 
