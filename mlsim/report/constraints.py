@@ -110,7 +110,7 @@ def xray_weights(formula: str) -> dict[str, float]:
     Examples
     --------
     >>> {pair: round(w, 3) for pair, w in xray_weights("Li3ZrCl4O1.5").items() if "Li" in pair}
-    {'Cl-Li': 0.062, 'Li-Li': 0.005, 'Li-O': 0.008, 'Li-Zr': 0.045}
+    {'Cl-Li': 0.06, 'Li-Li': 0.003, 'Li-O': 0.008, 'Li-Zr': 0.043}
     """
     from mlsim.scattering import weights
 

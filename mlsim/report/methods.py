@@ -10,7 +10,7 @@ from mlsim.io.run_folder import Refinement
 from mlsim.io.series import ReportSeries
 from mlsim.report.words import join_words, pair_text
 
-__all__ = ["all_settings", "methods_text"]
+__all__ = ["all_settings", "methods_text", "series_methods"]
 
 _ENSEMBLES: Final = {"nvt": "at constant volume", "npt": "at constant pressure"}
 _THERMOSTATS: Final = {"langevin": "Langevin", "nose-hoover": "Nosé–Hoover"}
@@ -57,6 +57,30 @@ def all_settings(settings: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     return [] if settings is None else _flat(settings, "")
 
 
+def series_methods(settings: Mapping[str, Any]) -> list[str]:
+    """Return the paragraphs on a campaign, from the settings in campaign.json; what they do not hold is left out."""
+    paragraphs: list[str] = []
+    if isinstance(schedule := settings.get("quench"), Mapping):
+        packed = settings.get("packing_density_g_cm3")
+        at = "" if packed is None else f" at {packed:g} g/cm³"
+        paragraphs.append(f"Glasses were packed at random{at} and made with {_schedule(schedule)}.")
+    for key, what in (("structure", "Structure and scattering"), ("md", "Transport")):
+        run = settings.get(key)
+        if isinstance(run, Mapping) and {"time_ps", "equilibration_ps", "timestep_fs", "interval_ps"} <= set(run):
+            kelvin = run.get("temperatures_K") or [run.get("temperature_K")]
+            temperatures = join_words([f"{t:g}" for t in kelvin if t is not None])
+            paragraphs.append(
+                f"{what}: molecular dynamics at constant volume at {temperatures} K, {run['equilibration_ps']:g} ps to "
+                f"settle and {run['time_ps']:g} ps recorded every {run['interval_ps']:g} ps, with a time step of "
+                f"{run['timestep_fs']:g} fs."
+            )
+    if settings.get("potential"):
+        paragraphs.append(
+            f"Atoms moved on the potential {settings['potential']}; seed {settings.get('seed', 'not given')}."
+        )
+    return paragraphs
+
+
 def _flat(value: Any, key: str) -> list[tuple[str, str]]:
     if isinstance(value, Mapping) and value:
         return [pair for k, v in value.items() for pair in _flat(v, f"{key}.{k}" if key else str(k))]
@@ -72,22 +96,30 @@ def _plain(value: Any) -> str:
 
 
 def _glasses(simulation: Mapping[str, Any], settings: Mapping[str, Any], series: ReportSeries | None) -> str:
-    glasses, schedule = simulation["glasses"], simulation["melt_quench"]
-    segments, one = schedule["segments"], glasses["number"] == 1
+    glasses = simulation["glasses"]
+    one = glasses["number"] == 1
     engine = "" if series is None or series.potential is None else series.potential.engine
     named = settings.get("potential", "of the hash given below") + (f" ({engine})" if engine else "")
-    text = (
+    return (
         f"{_count(glasses['number'], 'independent glass', 'independent glasses')} of {simulation['composition']} with "
         f"{glasses['atoms']} atoms{' was' if one else ' each were'} made by molecular dynamics with the potential "
-        f"{named}. Atoms were packed at random at {glasses['packing_density_g_cm3']:g} g/cm³, relaxed for "
-        f"{schedule['relax_steps']} steps, and then: {'; '.join(_segment(part) for part in segments)}. The time step "
-        f"was {schedule['timestep_fs']:g} fs"
+        f"{named}. Atoms were packed at random at {glasses['packing_density_g_cm3']:g} g/cm³ and ran through "
+        f"{_schedule(simulation['melt_quench'])}. Seed {simulation['seed']} decides all random numbers."
     )
+
+
+def _schedule(schedule: Mapping[str, Any]) -> str:
+    """Return a schedule in words: its segments, time step, thermostats and barostat."""
+    segments = schedule["segments"]
     kinds = {part["thermostat"]: part["thermostat_time_ps"] for part in segments}
-    baths = [f"{_THERMOSTATS.get(kind, kind)} thermostat of {time:g} ps" for kind, time in kinds.items()]
+    baths = [f"a {_THERMOSTATS.get(kind, kind)} thermostat of {time:g} ps" for kind, time in kinds.items()]
     pressures = sorted({part["barostat_time_ps"] for part in segments if part["ensemble"] == "npt"})
     baths += [f"a barostat of {time:g} ps" for time in pressures]
-    return f"{text}, with a {join_words(baths)}. Seed {simulation['seed']} decides all random numbers."
+    steps = "; ".join(_segment(part) for part in segments)
+    return (
+        f"these steps: {schedule['relax_steps']} steps of relaxation; {steps}; "
+        f"with a time step of {schedule['timestep_fs']:g} fs, {join_words(baths)}"
+    )
 
 
 def _segment(part: Mapping[str, Any]) -> str:

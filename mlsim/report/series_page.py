@@ -14,7 +14,7 @@ from mlsim.io.atomic import atomic_write_text
 from mlsim.io.campaign import CAMPAIGN, Campaign
 from mlsim.report.figure import FORMATS
 from mlsim.report.figures import save_figure
-from mlsim.report.methods import all_settings
+from mlsim.report.methods import all_settings, series_methods
 from mlsim.report.mixed import refuse_mixed_series
 from mlsim.report.page import page_text, scenes_of, templates
 from mlsim.report.series_charts import AXES, draw_against_composition, series_alts, series_charts
@@ -170,6 +170,7 @@ def _words(members: Sequence[Member], campaign: Campaign | None) -> dict[str, An
         "prefix": "",
         "views": views,
         "remarks": remarks,
+        "methods": [] if campaign is None else series_methods(campaign.settings),
         "settings": [] if campaign is None else all_settings(campaign.settings),
         "cost": None if campaign is None else campaign.cost,
     }

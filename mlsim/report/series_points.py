@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,8 +83,8 @@ def _member(folder: Path, system: CampaignSystem) -> Member:
     else:
         run = read_run(folder / system.result)
         refined = [found for part in system.rmc if (found := read_refinement(folder / part)) is not None]
-        if refined:
-            run = RunFolder(run.path, run.result, run.series, run.settings, refined[0], run.absent)
+        absent = tuple(line for line in run.absent if not line.startswith("study.json"))  # campaign.json has them
+        run = replace(run, refinement=refined[0] if refined else run.refinement, absent=absent)
     return Member(system.label, system.formula, system.x, system.phase, run, tuple(remarks))
 
 

@@ -26,7 +26,7 @@ def displacement(series: ReportSeries, *, logarithmic: bool) -> Chart | None:
     return chart(
         data,
         axis("lag time (ps)", **kind),
-        axis(f"mean squared displacement of {element} (Å²)", **(kind or {"rangemode": "tozero"})),
+        axis(f"MSD of {element} (Å²)", **(kind or {"rangemode": "tozero"})),
     )
 
 

@@ -109,7 +109,17 @@ _PATTERNS: Final = tuple(
 _POLYHEDRON: Final = re.compile(r"polyhedron_([a-z]+\d\w*)_fraction")
 _SUPERSCRIPT: Final = str.maketrans("0123456789-+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
 _ANIONS: Final = frozenset({"N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I"})
-_UNITS: Final = {"1": "", "": "", "g/cm3": "g/cm³", "cm2/s": "cm²/s", "1/A": "1/Å", "A": "Å", "1/A2": "1/Å²"}
+_UNITS: Final = {
+    "1": "",
+    "": "",
+    "g/cm3": "g/cm³",
+    "cm2/s": "cm²/s",
+    "1/A": "1/Å",
+    "A": "Å",
+    "1/A2": "1/Å²",
+    "Å3": "Å³",
+    "degree": "°",
+}
 
 
 def label_of(name: str, temperature_K: float | None = None) -> Label:

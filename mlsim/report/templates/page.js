@@ -8,9 +8,9 @@
     gridcolor: "#dfe3e9", zerolinecolor: "#8b93a3", zerolinewidth: 1, automargin: true,
   };
 
-  // Small panels: a grid of axes, five columns on a desk and two on a phone.
+  // Small panels: a grid of axes, five columns on a desk, four on paper, two on a phone.
   function panelGrid(chart, width, layout) {
-    const columns = Math.min(chart.panels.number, width < 640 ? chart.panels.narrow : chart.panels.wide);
+    const columns = Math.min(chart.panels.number, width < 640 ? chart.panels.narrow : width < 900 ? chart.panels.wide - 1 : chart.panels.wide);
     const rows = Math.ceil(chart.panels.number / columns);
     layout.grid = { rows: rows, columns: columns, pattern: "independent", xgap: 0.28, ygap: 0.34 };
     layout.height = rows * 215 + 30;

@@ -1,0 +1,159 @@
+"""The methods text and what limits each number: every setting is there, and numbers are those of the run."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import made_up_rows, made_up_series, made_up_settings
+from scipy.stats import t as student
+
+from mlsim.curve import Estimate
+from mlsim.errors import DataError
+from mlsim.io.model_card import read_card_errors
+from mlsim.io.results import Provenance, QuantityRow, Result
+from mlsim.io.run_folder import read_run
+from mlsim.io.series import ThermoPart
+from mlsim.report.alt_text import alternative_texts
+from mlsim.report.charts import all_charts
+from mlsim.report.constraints import extrapolated, limits_of, sampled, xray_weights
+from mlsim.report.methods import all_settings, methods_text, series_methods
+from mlsim.report.quench_charts import quench_means
+from mlsim.shipped import shipped_folder
+
+RESULT = Result(tuple(made_up_rows()), Provenance(potential_sha256="a" * 64, versions={"numpy": "2.0"}))
+
+
+def _leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict) and value:
+        return [leaf for part in value.values() for leaf in _leaves(part)]
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [leaf for part in value for leaf in _leaves(part)]
+    return [value]
+
+
+def test_every_setting_is_listed_once() -> None:
+    settings = json.loads(json.dumps({**made_up_settings()["simulation"], **made_up_settings()["analysis"]}))
+    listed = all_settings(settings)
+    assert len(listed) == len(_leaves(settings))
+    assert len({key for key, _ in listed}) == len(listed)
+    assert dict(listed)["melt_quench.segments.2.rate_K_per_ps"] == "25"
+
+
+def test_the_text_names_what_a_reader_must_know_to_do_it_again() -> None:
+    text = " ".join(methods_text(json.loads(json.dumps(made_up_settings())), made_up_series(), RESULT))
+    for words in (
+        "4 independent glasses of Li3ZrCl4O1.5 with 114 atoms",
+        "quench from 1500 to 600 K at 25 K/ps at constant pressure (0.2 GPa)",
+        "time step of 2 fs, a Langevin thermostat of 0.2 ps and a barostat of 0.5 ps",
+        "Zr–Cl 3.00 Å and Zr–O 2.40 Å",
+        "550, 625, 700 and 775 K",
+        "a" * 64,
+        "numpy 2.0",
+    ):
+        assert words in text, words
+
+
+def test_without_settings_and_curves_the_text_keeps_to_what_is_known() -> None:
+    text = methods_text(None, None, RESULT)
+    assert len(text) == 2 and "independent glasses" in text[0] and "mlsim" in text[1]
+
+
+def test_a_campaign_is_described_by_its_settings() -> None:
+    run = {"time_ps": 500.0, "equilibration_ps": 10.0, "timestep_fs": 2.0, "interval_ps": 0.1}
+    quench = json.loads(json.dumps(made_up_settings()))["simulation"]["melt_quench"]
+    text = " ".join(
+        series_methods({"quench": quench, "md": {**run, "temperatures_K": [450.0, 500.0]}, "potential": "p"})
+    )
+    assert "at 450 and 500 K, 10 ps to settle and 500 ps recorded every 0.1 ps" in text and "potential p" in text
+    assert series_methods({}) == []
+
+
+@pytest.mark.parametrize("n", [2, 3, 6, 11])
+def test_the_width_that_few_glasses_leave_is_that_of_students_t(n: int) -> None:
+    row = QuantityRow("density_g_cm3", Estimate(2.0, 0.01, n, "g/cm3"), "m")
+    said = float(re.search(r"±([\d.]+) g/cm³", sampled(row))[1])  # type: ignore[index]
+    assert said == pytest.approx(0.01 * student.ppf(0.975, n - 1), rel=0.06)
+
+
+def test_weights_of_all_pairs_sum_to_one() -> None:
+    assert sum(xray_weights("Li3ZrCl4O1.5").values()) == pytest.approx(1.0)
+    assert xray_weights("no formula") == {}
+
+
+def test_the_band_at_the_cold_end_scales_the_conductivity() -> None:
+    row = QuantityRow("conductivity_298K_mS_cm", Estimate(2.0, 1.0, 4, "mS/cm"), "x, extrapolated from 600 to 900 K; y")
+    assert extrapolated(row, made_up_series().arrhenius) == "extrapolated from 600–900 K: 0.8 to 6 mS/cm at 68 %"
+    assert "glasses leave" not in limits_of(row, {}, {}, made_up_series().arrhenius)
+    assert "line from 600 to 900 K" in limits_of(row, {}, {}, None)
+
+
+def test_every_chart_has_an_alternative_text_with_a_number() -> None:
+    series = made_up_series()
+    alts, charts = alternative_texts(series), all_charts(series)
+    assert set(charts) <= set(alts)
+    for name in charts:
+        assert re.search(r"\d", alts[name]), name
+    assert "600 K below 4 × 10⁻⁷ cm²/s" in alts["arrhenius"]
+
+
+def test_quench_means_take_rows_at_constant_pressure_only() -> None:
+    density = (1.9, 1.9, 1.9, 1.6, 1.61, 1.7, 1.71)
+    kelvin = (1500.0, 1500.0, 1500.0, 1501.0, 1503.0, 310.0, 312.0)
+    part = ThermoPart(label="g", time_ps=tuple(range(7)), temperature_K=kelvin, density_g_cm3=density)
+    temperature, means, energy = quench_means(part)
+    np.testing.assert_allclose(means, [1.705, 1.605])
+    np.testing.assert_allclose(temperature, [311.0, 1502.0])
+    assert energy is None
+
+
+def test_a_committee_is_drawn_where_there_is_one() -> None:
+    part = made_up_series().thermo[0]
+    with_committee = part.model_copy(update={"committee_eV_A": tuple(0.1 for _ in part.time_ps)})
+    series = made_up_series().model_copy(update={"thermo": (with_committee,)})
+    assert "committee" in all_charts(series) and "committee" not in all_charts(made_up_series())
+    assert alternative_texts(series)["committee"].endswith("glass 1 0.1 eV/Å.")
+
+
+def test_the_shipped_card_is_read_with_every_class() -> None:
+    path = shipped_folder("potentials") / "lzoc-base" / "model_card.md"
+    rows = read_card_errors(path)
+    parts = [row.part for row in rows]
+    assert parts.count("test frames") == parts.count("validation frames") > 3
+    assert all(row.frames > 0 and row.force_eV_A > 0 for row in rows)
+    crystal = next(row for row in rows if row.label == "crystal" and row.part == "test frames")
+    assert f"| crystal | {crystal.frames} | {crystal.atoms} | {crystal.energy_meV_per_atom:.1f} " in path.read_text(
+        "utf-8"
+    )
+
+
+def test_a_damaged_card_is_one_line(tmp_path: Path) -> None:
+    card = tmp_path / "model_card.md"
+    card.write_text("## Errors on test frames, x\n| a | frames |\n|---|---|\n| melt | 3 |\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"line 4: not a row of class, frames, atoms, energy RMSE"):
+        read_card_errors(card)
+
+
+def test_a_file_of_numbers_stands_alone(full_folder: Path) -> None:
+    (full_folder / "result.json").rename(full_folder / "transport.json")
+    run = read_run(full_folder / "transport.json")
+    assert run.result is not None and run.series is None
+    assert [line.partition(" ")[0] for line in run.absent] == ["series.json", "study.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("study.json", "[]", "not the settings of a run; expected keys simulation, analysis"),
+        ("rmc/fit_sq.csv", "x\nword\n", "not a table of x,data,data_sigma,model,model_error"),
+        ("rmc/influence.json", '[{"verdict": 1}]', "expected a list of entries with name and verdict"),
+    ],
+)
+def test_a_damaged_piece_is_one_line(full_folder: Path, name: str, text: str, message: str) -> None:
+    (full_folder / name).write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read_run(full_folder)
