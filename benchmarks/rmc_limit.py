@@ -6,8 +6,8 @@
 Both curves are linear in the partial g(r) of the pairs of elements, and a structure can do no more than choose these:
 none negative, zero below the minimum distances, uniform beyond the end of the pair sums. The best such functions, on a
 grid of 0.02 Å, are found by non-negative least squares with the weights that `mlsim rmc` uses (2 % of the root mean
-square of each curve). No packing of atoms has to exist that makes them, so the R values printed are below those of
-every configuration of such a box, however long it is refined; what a refinement leaves beyond them is its own.
+square of each curve). No packing of atoms has to exist that makes them. So no configuration of such a box, however long
+it is refined, has an R value of one curve below that of "alone", or a misfit of both below that of "both together".
 `--shell` gives the neighbours and the mean distance that these g(r) have within a radius: what the data ask for where
 nothing hinders them. `--farther` shows what pairs beyond half the box would do.
 """
@@ -149,7 +149,7 @@ def main() -> None:
     half = float(atoms.cell.lengths().min() / 2)
     for r_end in (half, *options.farther):
         problems = [problem(d, atoms, closest, r_end) for d in sets]
-        print(f"pairs to {r_end:.2f} Å, S(Q) from {sets[0].curve.x[0]:.3g} 1/Å: no structure has smaller R values than")
+        print(f"pairs to {r_end:.2f} Å, S(Q) from {sets[0].curve.x[0]:.3g} 1/Å: R values of the best g(r)")
         for name, chosen in (("both together", [0, 1]), ("S(Q) alone", [0]), ("G(r) alone", [1])):
             found = best([problems[k] for k in chosen])
             values = ", ".join(f"{sets[k].name} {r_value(sets[k], problems[k], found):.3f}" for k in chosen)
