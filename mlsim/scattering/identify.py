@@ -104,10 +104,7 @@ class Identification:
         return self.fits and self.confidence == "high" and far and self.name != str(quantity)
 
     def objection(self, quantity: Quantity) -> str:
-        """Return what speaks against a curve being that function, in words; empty where that is weak or nothing does.
-
-        Another function with at least medium confidence, that quantity far behind the best, or no function at all.
-        """
+        """Return why the curve is not that function, with at least medium confidence or far behind the best, or empty."""
         if not self.fits:
             return (
                 f"is given as {quantity}, but fits no function of total scattering of this composition "
@@ -129,8 +126,7 @@ class Identification:
         DataError
             With the `objection`, where there is one.
         """
-        against = self.objection(quantity)
-        if against:
+        if against := self.objection(quantity):
             raise DataError(f"{where}: {against}")
 
 
