@@ -104,7 +104,7 @@ class Identification:
         return self.fits and self.confidence == "high" and far and self.name != str(quantity)
 
     def objection(self, quantity: Quantity) -> str:
-        """Return why the curve is not that function, with at least medium confidence or far behind the best, or empty."""
+        """Return why the curve is not that function, empty where the evidence is weak: see `require`."""
         if not self.fits:
             return (
                 f"is given as {quantity}, but fits no function of total scattering of this composition "
@@ -124,7 +124,8 @@ class Identification:
         Raises
         ------
         DataError
-            With the `objection`, where there is one.
+            With the `objection`: another function with at least medium confidence, that quantity far behind the best,
+            or no function fits.
         """
         if against := self.objection(quantity):
             raise DataError(f"{where}: {against}")
