@@ -1,13 +1,15 @@
 """How well can any structure fit S(Q) and G_PDF(r) together? A bound, without a single configuration.
 
-    python benchmarks/rmc_limit.py START.extxyz SQ.dat Gr.dat [--min-distance Si-O=1.4 ...] [--q-min Q] [--farther R ...]
+    python benchmarks/rmc_limit.py START.extxyz SQ.dat Gr.dat [--min-distance Si-O=1.4 ...] [--shell Si-O=1.9 ...]
+        [--q-min Q] [--farther R ...]
 
 Both curves are linear in the partial g(r) of the pairs of elements, and a structure can do no more than choose these:
 none negative, zero below the minimum distances, uniform beyond the end of the pair sums. The best such functions, on a
 grid of 0.02 Å, are found by non-negative least squares with the weights that `mlsim rmc` uses (2 % of the root mean
-square of each curve). No packing of atoms has to exist that makes them, so the R values printed are below those of
-every configuration of such a box, however long it is refined; what a refinement leaves beyond them is its own.
-`--farther` shows what pairs beyond half the box would do.
+square of each curve). No packing of atoms has to exist that makes them. So no configuration of such a box, however long
+it is refined, has an R value of one curve below that of "alone", or a misfit of both below that of "both together".
+`--shell` gives the neighbours and the mean distance that these g(r) have within a radius: what the data ask for where
+nothing hinders them. `--farther` shows what pairs beyond half the box would do.
 """
 
 from __future__ import annotations
@@ -30,26 +32,26 @@ from mlsim.scattering import weights, window_function
 from mlsim.scattering.transforms import uniform_sphere
 
 Floats = NDArray[np.float64]
+Pair = tuple[str, str]
+Lengths = dict[Pair, float]
 BIN_A = 0.02
 RANK = 300
 EDGES_A = (0.0, 1.0, 1.4, 4.0, 10.0, 14.5)
 
 
-def columns(q: Floats, atoms: Atoms, closest: dict[tuple[str, str], float], r_end: float) -> tuple[Floats, Floats]:
+def columns(q: Floats, atoms: Atoms, closest: Lengths, r_end: float) -> tuple[Floats, Floats]:
     """Return what every bin of every g(r) adds to S(Q) − 1, shape (Q, bin), and S(Q) − 1 of no neighbours at all."""
     symbols = atoms.get_chemical_symbols()
     fractions = {e: symbols.count(e) / len(symbols) for e in sorted(set(symbols))}
     density = len(symbols) / atoms.get_volume()
     parts = []
     for pair, weight in weights(fractions, q, "xray").items():
-        low = max(closest[pair] - 0.5 * BIN_A, 0.0)
-        edges = np.linspace(low, r_end, max(2, round((r_end - low) / BIN_A)))
-        shells = np.array([uniform_sphere(q, float(r)) for r in edges])
+        shells = np.array([uniform_sphere(q, float(r)) for r in bin_edges(closest[pair], r_end)])
         parts.append(density * weight[:, None] * np.diff(shells, axis=0).T)
     return np.concatenate(parts, axis=1), -density * uniform_sphere(q, r_end)
 
 
-def problem(data: DataSet, atoms: Atoms, closest: dict[tuple[str, str], float], r_end: float) -> tuple[Floats, Floats]:
+def problem(data: DataSet, atoms: Atoms, closest: Lengths, r_end: float) -> tuple[Floats, Floats]:
     """Return matrix and target of one data set, divided by its sigma."""
     of_q = data.curve.quantity.of_q
     q = data.curve.x if of_q else transform_grid(data.q_min, data.q_max)
@@ -91,6 +93,38 @@ def shares(data: DataSet, of: tuple[Floats, Floats], g: Floats) -> str:
     return ", ".join([*parts, f"beyond {1 - power.sum() / total:.0%}"])
 
 
+def bin_edges(closest: float, r_end: float) -> Floats:
+    """Return the edges of the bins of one g(r), Å."""
+    low = max(closest - 0.5 * BIN_A, 0.0)
+    return np.linspace(low, r_end, max(2, round((r_end - low) / BIN_A)))
+
+
+def shell(atoms: Atoms, closest: Lengths, r_end: float, g: Floats, wanted: Pair, radius: float) -> str:
+    """Neighbours of the first element of a pair within a radius and their mean distance, of the g(r) found."""
+    at = 0
+    for pair in sorted(closest):
+        edges = bin_edges(closest[pair], r_end)
+        found, at = g[at : at + len(edges) - 1], at + len(edges) - 1
+        if pair == (min(wanted), max(wanted)):
+            break
+    density = atoms.get_chemical_symbols().count(wanted[1]) / atoms.get_volume()
+    numbers = found * density * 4 / 3 * np.pi * np.diff(edges**3)
+    near = edges[1:] <= radius
+    centres = (edges[1:] + edges[:-1]) / 2
+    distance = float((numbers * centres)[near].sum() / numbers[near].sum())
+    return f"{'-'.join(wanted)} {numbers[near].sum():.2f} at {distance:.3f} Å"
+
+
+def lengths(texts: list[str]) -> Lengths:
+    """Return pairs and lengths of texts such as Si-O=1.4."""
+    found = {}
+    for text in texts:
+        pair, _, length = text.partition("=")
+        first, _, second = pair.partition("-")
+        found[first, second] = float(length)
+    return found
+
+
 def main() -> None:
     """Print the bounds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -98,17 +132,13 @@ def main() -> None:
     parser.add_argument("s_of_q", type=Path)
     parser.add_argument("g_pdf", type=Path)
     parser.add_argument("--min-distance", nargs="*", default=[])
+    parser.add_argument("--shell", nargs="*", default=[])
     parser.add_argument("--q-min", type=float, default=None)
     parser.add_argument("--r-range", type=float, nargs=2, default=(1.0, 10.0))
     parser.add_argument("--farther", type=float, nargs="*", default=[])
     options = parser.parse_args()
     atoms = read_structure(options.start)
-    given = {}
-    for text in options.min_distance:
-        pair, _, length = text.partition("=")
-        first, _, second = pair.partition("-")
-        given[first, second] = float(length)
-    closest, _ = minimum_distances_for(atoms, given)
+    closest, _ = minimum_distances_for(atoms, lengths(options.min_distance))
     s = read_measurement(options.s_of_q, "s_of_q", "xray", "").curve
     g = read_measurement(options.g_pdf, "g_pdf", "xray", "").curve
     span = None if options.q_min is None else (options.q_min, float(s.x[-1]))
@@ -119,11 +149,13 @@ def main() -> None:
     half = float(atoms.cell.lengths().min() / 2)
     for r_end in (half, *options.farther):
         problems = [problem(d, atoms, closest, r_end) for d in sets]
-        print(f"pairs to {r_end:.2f} Å, S(Q) from {sets[0].curve.x[0]:.3g} 1/Å: no structure has smaller R values than")
+        print(f"pairs to {r_end:.2f} Å, S(Q) from {sets[0].curve.x[0]:.3g} 1/Å: R values of the best g(r)")
         for name, chosen in (("both together", [0, 1]), ("S(Q) alone", [0]), ("G(r) alone", [1])):
             found = best([problems[k] for k in chosen])
             values = ", ".join(f"{sets[k].name} {r_value(sets[k], problems[k], found):.3f}" for k in chosen)
             print(f"  {name}: {values}")
+            for pair, radius in lengths(options.shell).items():
+                print(f"    {shell(atoms, closest, r_end, found, pair, radius)}")
             if 0 in chosen:
                 print(f"    residual of S(Q): {shares(sets[0], problems[0], found)}")
 

@@ -104,10 +104,7 @@ class Identification:
         return self.fits and self.confidence == "high" and far and self.name != str(quantity)
 
     def objection(self, quantity: Quantity) -> str:
-        """Return what speaks against a curve being that function, in words; empty where that is weak or nothing does.
-
-        Another function with at least medium confidence, that quantity far behind the best, or no function at all.
-        """
+        """Return why the curve is not that function, empty where the evidence is weak: see `require`."""
         if not self.fits:
             return (
                 f"is given as {quantity}, but fits no function of total scattering of this composition "
@@ -127,10 +124,10 @@ class Identification:
         Raises
         ------
         DataError
-            With the `objection`, where there is one.
+            With the `objection`: another function with at least medium confidence, that quantity far behind the best,
+            or no function fits.
         """
-        against = self.objection(quantity)
-        if against:
+        if against := self.objection(quantity):
             raise DataError(f"{where}: {against}")
 
 

@@ -51,7 +51,7 @@ def test_kept_curve_is_that_of_the_exact_forward_model(cell, kind, radiation) ->
     assert np.abs(kept - exact.y).max() < 5e-4 * np.abs(exact.y - limit).max()
 
 
-@pytest.mark.parametrize("q_max", [9.0, 12.0, 16.0, 20.0, 24.5, 28.0])
+@pytest.mark.parametrize("q_max", [12.0, 16.0, 28.0])
 def test_pair_sums_hold_every_pair_within_their_end_and_no_other(q_max: float) -> None:
     """Atoms left out and empty places lie far away in the code of a distance; it must have room for that."""
     atoms = oxychloride()
