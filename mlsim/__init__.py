@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlsim.report import write_report  # noqa: F401
     from mlsim.rmc import *  # noqa: F403
     from mlsim.scattering import *  # noqa: F403
-    from mlsim.study import StudySettings, read_study, run_study  # noqa: F401
+    from mlsim.study import StudySettings, read_study, run_quench_series, run_study  # noqa: F401
     from mlsim.topology import *  # noqa: F403
     from mlsim.trajectory import *  # noqa: F403
     from mlsim.transport import *  # noqa: F403
@@ -41,9 +41,9 @@ _NAMES = {
     "io.structures": "read_structure read_structures write_structure",
     "io.studies": "read_schedule",
     "io.trajectories": "TrajectoryRecorder read_trajectory",
-    "melt_quench": "ElementMemory Frame FrameRecorder Glass GlassTransition Limits RocksaltDomains Schedule "
-    "Segment ThermoLog default_minimum_distances glass_transition hold_schedule melt_memory "
-    "pack production_schedule quick_schedule rocksalt_domains run_schedule",
+    "melt_quench": "BatchDynamics ElementMemory Frame FrameRecorder Glass GlassTransition Limits Moment Replica "
+    "RocksaltDomains Schedule Segment ThermoLog default_minimum_distances glass_transition hold_schedule "
+    "melt_memory pack production_schedule quick_schedule rocksalt_domains run_batch run_schedule",
     "report": "write_report",
     "rmc": "BOND_VALENCE_LENGTHS_A Convergence CoordinationTarget DataSet EnergyCost Ensemble Influence RefineSettings "
     "Refined bond_valence_sums data_set energy_costs influences misfit_and_gradient refine refine_ensemble",
@@ -52,7 +52,7 @@ _NAMES = {
     "partial_contributions partial_g_of_r partial_structure_factors peak_position peak_positions "
     "qi_of_q_of running_coordination scattering_amplitudes smallest_q total_scattering weighted_sum "
     "weights window_function",
-    "study": "StudySettings read_study run_study",
+    "study": "StudySettings read_study run_quench_series run_study",
     "topology": "BondCutoff Bonds Topology bond_angles bond_counting bond_cutoffs bonds_of chosen_cutoffs clusters_of "
     "cutoff_effects estimates_over_glasses implied_coordination linked_centres links_between neighbour_counts "
     "polyhedra_of rings_of roles_of topology_of",

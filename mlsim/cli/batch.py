@@ -56,26 +56,27 @@ def md_batch(
     require_elements([symbol for start in starts.values() for symbol in start.get_chemical_symbols()], source)
     for start in starts.values():
         warn_of_thin_cell(start, source)
-    dynamics = TorchSimDynamics([r.atoms for r in batch], torch_sim_model(potential, device=device), seed=seed)
-    with folder_lock(output):
+    n_atoms = sum(len(r.atoms) for r in batch)
+    with folder_lock(output), watched(output, n_atoms) as (progress, stop):  # from here on, also while the model loads
         for replica in batch:
             require_own_folder(output / replica.name, output / CHECKPOINT_NAME)
         recorders = [
             TrajectoryRecorder(output / r.name, r.atoms.get_chemical_symbols(), interval, r.schedule.segments[-1].end_K)
             for r in batch
         ]
-        with watched(output, sum(len(r.atoms) for r in batch)) as (progress, stop):
-            glasses = run_batch(
-                batch,
-                dynamics,
-                directory=output,
-                seed=seed,
-                potential_sha256=source.sha256,
-                recorders=recorders,
-                frame_interval_ps=interval,
-                progress=progress,
-                stop=stop,
-            )
+        model = torch_sim_model(potential, device=device)
+        dynamics = TorchSimDynamics([r.atoms for r in batch], model, seed=seed)
+        glasses = run_batch(
+            batch,
+            dynamics,
+            directory=output,
+            seed=seed,
+            potential_sha256=source.sha256,
+            recorders=recorders,
+            frame_interval_ps=interval,
+            progress=progress,
+            stop=stop,
+        )
         for replica, glass, recorder in zip(batch, glasses, recorders, strict=True):
             recorder.finish()
             write_run(output / replica.name, glass)

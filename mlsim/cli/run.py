@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["quench_series", "run"]
 
-_SHOWN = ("density_g_cm3", "potential_energy_eV_per_atom")
+_SHOWN = re.compile(
+    r"density_g_cm3|potential_energy_eV_per_atom|\w+_coordination|\w+_(corner_[a-z]+|edge|face)_fraction"
+)
 
 
 def run(
@@ -75,7 +78,7 @@ def _print_series(series: tuple[QuenchRate, ...]) -> None:
     changes = {row.name.removesuffix("_per_decade_of_rate"): row.estimate for row in changes_per_decade(series)}
     rows = []
     for name, change in changes.items():
-        if name not in _SHOWN and not name.endswith("_coordination") and label_of(name)[1] != "Zr–Zr links":
+        if not _SHOWN.fullmatch(name):
             continue
         found = [row.estimate for one in series for row in one.rows if row.name == name]
         texts = [number_text(e.value, e.standard_error) for e in (*found, change)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlsim.melt_quench.batch import BatchDynamics, Moment, Replica, run_batch
 from mlsim.melt_quench.frames import Frame, FrameRecorder
 from mlsim.melt_quench.glass import Glass, ThermoLog
 from mlsim.melt_quench.glass_transition import GlassTransition, glass_transition
@@ -13,12 +14,15 @@ from mlsim.melt_quench.run import run_schedule
 from mlsim.melt_quench.schedule import Schedule, Segment, hold_schedule, production_schedule, quick_schedule
 
 __all__ = [
+    "BatchDynamics",
     "ElementMemory",
     "Frame",
     "FrameRecorder",
     "Glass",
     "GlassTransition",
     "Limits",
+    "Moment",
+    "Replica",
     "RocksaltDomains",
     "Schedule",
     "Segment",
@@ -31,5 +35,6 @@ __all__ = [
     "production_schedule",
     "quick_schedule",
     "rocksalt_domains",
+    "run_batch",
     "run_schedule",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 _HOMES = {
     "Committee": "committee",
     "PotentialInfo": "library",
+    "TorchSimDynamics": "batched",
     "calibration": "committee",
     "describe": "library",
     "label_dataset": "label",
@@ -16,6 +17,7 @@ _HOMES = {
     "read_recipe": "recipe",
     "sample_chains": "recipe",
     "shipped_potentials": "library",
+    "torch_sim_model": "batched",
     "train": "train",
 }
 

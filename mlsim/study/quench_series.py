@@ -15,7 +15,7 @@ from mlsim.io.results import Provenance, QuantityRow, write_result
 from mlsim.io.tables import write_rates_csv
 from mlsim.melt_quench import Glass
 from mlsim.progress import StopRequest
-from mlsim.study.glass_stages import GlassTask, finished_glass
+from mlsim.study.glass_stages import GlassTask, finished_glass, total_steps
 from mlsim.study.potentials import ModelFile, PotentialSource
 from mlsim.study.runner import StudyProgress, run_study
 from mlsim.study.settings import StudySettings
@@ -98,6 +98,10 @@ def run_quench_series(
     source = ModelFile.named(settings.potential) if potential is None else potential
     folder = Path(directory)
     done: list[QuenchRate] = []
+    if progress is not None:  # so that the time left is that of the series
+        for rate, study in zip(rates, studies, strict=True):
+            for number in range(1, study.glasses.number + 1):
+                _labelled(progress, rate)(f"glass {number}", "waiting", 0, total_steps(study))
     for rate, study in zip(rates, studies, strict=True):
         outcome = run_study(
             study,
@@ -144,7 +148,8 @@ def changes_per_decade(series: Sequence[QuenchRate]) -> list[QuantityRow]:
         estimates = [table[name] for table in tables]
         errors = [estimate.standard_error for estimate in estimates]
         error = None if None in errors else float(np.sqrt(((weights * np.array(errors, dtype=float)) ** 2).sum()))
-        slope = float(weights @ np.array([estimate.value for estimate in estimates]))
+        values = np.array([estimate.value for estimate in estimates])
+        slope = float(weights @ (values - values.mean()))  # weights add up to nothing, exactly only without rounding
         n = sum(estimate.n_independent for estimate in estimates)
         method = f"slope against the decimal logarithm of the quench rate, {len(series)} rates"
         rows.append(QuantityRow(f"{name}_per_decade_of_rate", Estimate(slope, error, n, estimates[0].unit), method))
