@@ -4,7 +4,8 @@ The rule, the same for every trajectory. The window starts at the shortest lag t
 
 1. the mean squared displacement is at least half a hop length squared: every other ion has hopped, and
 2. it grows as t^b between t and 4 t (or half of the trajectory, if that is sooner), where b differs from 1 by no
-   more than 0.10 plus its own standard error, and never by more than 0.20;
+   more than 0.15 plus its own standard error, and never by more than 0.20 (an offset by cages lowers b, too, but
+   does not bend the line);
 
 it ends at 4 t or half of the trajectory. Ions in a glass rattle and hop back for tens of ps, and the curve bends all
 that time: `slope_change` says whether the slope still changes from the window to the next, later one, and where it
@@ -32,7 +33,7 @@ __all__ = ["FitWindow", "diffusive_window", "line_weights", "rattling", "relativ
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
-SLOPE_TOLERANCE = 0.10
+SLOPE_TOLERANCE = 0.15
 LARGEST_TOLERANCE = 0.20
 _SPAN = 4.0
 _MOST_LAGS = 25

@@ -219,7 +219,7 @@ def test_glasses_that_differ_at_all_temperatures_alike_leave_the_slope_sure():
 def test_errors_over_four_glasses_hold(between):
     rng = np.random.default_rng(5)
     z_energy, z_room = [], []
-    for seed in range(120):
+    for seed in range(70):
         fit = arrhenius(diffusions(rng, between, (500, 550, 600, 650), n=4, within=0.03), seed=seed)
         room = fit.diffusivity_interval(298, 0.6827)
         z_energy.append((fit.activation_energy.value - 0.3) / fit.activation_energy.standard_error)

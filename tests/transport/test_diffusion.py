@@ -74,7 +74,7 @@ def test_claimed_error_of_the_tracer_is_the_real_scatter(hop_A, n_glasses):
 
 def test_claimed_error_holds_for_a_handful_of_ions():
     rng = np.random.default_rng(5)
-    found = [diffusivity([charged_walk(rng, 600, 3, 0.1, hop_A=2.5)], "Li").diffusivity for _ in range(150)]
+    found = [diffusivity([charged_walk(rng, 600, 3, 0.1, hop_A=2.5)], "Li").diffusivity for _ in range(100)]
     rms, _, _ = rms_of_z_and_bias(found, 0.1e-4)
     assert 0.8 < rms < 1.25
 

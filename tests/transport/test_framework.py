@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 from walks import CELL
 
+from mlsim.study.transport_part import _left_out
 from mlsim.trajectory import Trajectory
 from mlsim.transport import diffusivity, framework_diffusivities, framework_undecided, liquid_reason
 
@@ -38,3 +42,24 @@ def test_a_cell_of_the_mobile_ion_only_has_no_framework():
     lone = Trajectory(np.zeros((50, 3, 3)), CELL, ("Li",) * 3, 1.0, 700.0)
     assert framework_diffusivities([lone], "Li") == []
     assert liquid_reason([]) is None
+
+
+@pytest.mark.parametrize(
+    ("flowing", "asked", "left_out", "said"),
+    [
+        ((800.0,), False, {800.0}, 0),
+        ((700.0, 800.0), False, set(), 1),  # one temperature is no line
+        ((800.0,), True, set(), 0),
+        ((), False, set(), 0),
+    ],
+)
+def test_a_study_leaves_the_liquid_out_as_long_as_a_line_remains(flowing, asked, left_out, said):
+    moving = [salt(np.random.default_rng(2), 0.03)]
+    lithium, still = diffusivity(moving, "Li"), framework_diffusivities([salt(np.random.default_rng(3), 0.0)], "Li")
+    liquid = framework_diffusivities(moving, "Li")
+    kelvins = (600.0, 700.0, 800.0)
+    settings = SimpleNamespace(transport=SimpleNamespace(include_above_glass_transition=asked))
+    others = {t: liquid if t in flowing else still for t in kelvins}
+    found, notes = _left_out(dict.fromkeys(kelvins, lithium), others, settings)
+    assert set(found) == left_out
+    assert len(notes) == said
