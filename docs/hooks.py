@@ -19,6 +19,7 @@ _CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", flags=re.MULTILINE | re.DOTALL)
 _DISPLAY = re.compile(r"\$\$(.+?)\$\$", flags=re.DOTALL)
 _INLINE = re.compile(r"(?<![\w$])\$([^$\n]+)\$(?!\w)")
 _LINK = re.compile(r"(!?)\[([^\]]*?)\]\(((?:\.\./)+[^)#\s]+)(#[^)]*)?\)")
+_ALL_MODULES = re.compile(r"^::: all of (mlsim\.\w+)$", flags=re.MULTILINE)
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -34,11 +35,18 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Turn equations into MathML, and links that leave the site into the path of their file."""
-    parts = _FENCE.split(markdown)
+    parts = _FENCE.split(_ALL_MODULES.sub(_modules, markdown))
     parts[::2] = [_linked(part, page.file.src_uri) for part in parts[::2]]
     parts = _CODE.split("".join(parts))
     parts[::2] = [_equations(part) for part in parts[::2]]
     return "".join(parts)
+
+
+def _modules(found: re.Match[str]) -> str:
+    """Return the reference of every public module of a package."""
+    package = found.group(1)
+    names = (path.stem for path in sorted((_ROOT / package.replace(".", "/")).glob("*.py")))
+    return "\n\n".join(f"::: {package}.{name}" for name in names if not name.startswith("_"))
 
 
 def _equations(text: str) -> str:

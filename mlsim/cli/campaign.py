@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -181,6 +182,7 @@ def _run(workflow: Workflow, lock: int | None) -> None:
             text=True,
             errors="replace",
             env=environment,
+            preexec_fn=_die_with_parent,
             start_new_session=True,  # a signal to us is passed on once, to Snakemake and its jobs alike
             pass_fds=() if lock is None else (lock,),  # the folder stays locked as long as Snakemake lives
         )
@@ -203,6 +205,14 @@ def _run(workflow: Workflow, lock: int | None) -> None:
             "`mlsim collect` puts together what is there"
         )
     typer.echo(f"{workflow.directory}: done")
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies; elsewhere nothing, and Snakemake goes on starting jobs."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _interrupt(pid: int) -> None:

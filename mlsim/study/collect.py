@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -219,7 +219,7 @@ def _rows(system: SystemFolder) -> list[QuantityRow]:
         if path.exists():
             rows += read_result(path).rows
     found: dict[tuple[str, float | None], QuantityRow] = {}
-    for row in (*rows, *_refinement(system)):
+    for row in (*rows, *_refinement(system, {row.name for row in rows})):
         found.setdefault((row.name, row.temperature_K), row)
     return list(found.values())
 
@@ -239,11 +239,13 @@ def _density(system: SystemFolder) -> list[QuantityRow]:
     return [QuantityRow("density_g_cm3", estimate_over([density], "g/cm3"), "cell relaxed at 0 K")]
 
 
-def _refinement(system: SystemFolder) -> list[QuantityRow]:
-    """Return means over glasses of what the refinements of each glass gave; their names begin with rw_ or rmc_."""
+def _refinement(system: SystemFolder, known: Collection[str]) -> list[QuantityRow]:
+    """Return means over glasses of what the refinements gave: rw_..., and rmc_... of the numbers known of the glass."""
     results = [read_result(path) for run in system.run_folders if (path := run / "rmc" / "result.json").exists()]
     rows = []
     for row in results[0].rows if results else ():
+        if not (row.name.startswith("rw_") or row.name in known):
+            continue
         others = [found.row(row.name, row.temperature_K) for found in results]
         values = [other.estimate.value for other in others if other is not None]
         name = row.name if row.name.startswith("rw_") else f"rmc_{row.name}"
