@@ -196,8 +196,9 @@ def draw_against_composition(figure: Figure, members: Sequence[Member], names: S
             at = [place for place, _ in known]
             axes.errorbar(at, values, yerr=errors, fmt="D", color=PUBLISHED, markersize=5, label="published")
         words, unit = AXES[name]
-        axes.set_xticks([place for place, _ in places.values()], [text for _, text in places.values()], rotation=30)
+        texts = [text.replace(", ", ",\n").replace("$", r"\$") for _, text in places.values()]
+        axes.set_xticks([place for place, _ in places.values()], texts, fontsize=6.5)
         axes.set(xlabel="$x$ in Li$_{2+2x}$ZrCl$_4$O$_{1+x}$", ylabel=f"{words} ({unit})")
         if name in _LOGARITHMIC:
             axes.set_yscale("log")
-        axes.legend(loc="best")
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
