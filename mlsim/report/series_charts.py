@@ -23,9 +23,9 @@ AXES: Final[dict[str, tuple[str, str]]] = {
     "glass_transition_K": ("glass transition", "K"),
     "zr_o_coordination": ("O neighbours of Zr", "number"),
     "zr_cl_coordination": ("Cl neighbours of Zr", "number"),
-    "zr_zr_corner_o_fraction": ("Zr–Zr corner through O", "share of links"),
-    "zr_zr_corner_cl_fraction": ("Zr–Zr corner through Cl", "share of links"),
-    "zr_zr_edge_fraction": ("Zr–Zr edge", "share of links"),
+    "zr_zr_corner_o_fraction": ("Zr–Zr corners, O", "share of links"),
+    "zr_zr_corner_cl_fraction": ("Zr–Zr corners, Cl", "share of links"),
+    "zr_zr_edge_fraction": ("Zr–Zr edges", "share of links"),
     "cl_terminal_fraction": ("Cl on one Zr", "share of Cl"),
     "cl_no_zr_fraction": ("Cl on no Zr", "share of Cl"),
 }
