@@ -238,7 +238,8 @@ def test_a_run_prints_the_table_the_notes_and_where_the_report_is(run: Run, tmp_
     code, output, _ = run("run", str(study), "--out", "out")
     assert code == 0
     assert output.startswith("out: already done; delete result.json there to analyse again\n")
-    assert run("report", "out")[:2] == (0, f"wrote {Path('out/report.html')}\n")
+    written = f"wrote {Path('out/report.html')}\nwrote {Path('out/report.md')}\n"
+    assert run("report", "out", "--figures", "none")[:2] == (0, written)
 
 
 def random_walk(path: str, temperature_K: float, seed: int, *, energy_eV: float = 0.2) -> str:

@@ -27,7 +27,7 @@ PUBLISHED: Final = "#d1495b"
 DATA: Final = "#8a8f98"
 DIFFERENCE: Final = "#e08a2b"
 ANION: Final = {"O": "#c8374b", "Cl": "#6cbf9b"}
-SERIES: Final = ("#2a7fb8", "#e08a2b", "#6cbf9b", "#735b4b", "#8e55c9", "#4bb3c4", "#c8374b", "#7f8ea3")
+SERIES: Final = ("#2a7fb8", "#e08a2b", "#6cbf9b", "#8a6a52", "#8e55c9", "#4bb3c4", "#c8374b", "#7f8ea3")
 
 Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""

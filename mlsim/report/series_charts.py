@@ -23,9 +23,9 @@ AXES: Final[dict[str, tuple[str, str]]] = {
     "glass_transition_K": ("glass transition", "K"),
     "zr_o_coordination": ("O neighbours of Zr", "number"),
     "zr_cl_coordination": ("Cl neighbours of Zr", "number"),
-    "zr_zr_corner_o_fraction": ("Zr–Zr corner through O", "share of links"),
-    "zr_zr_corner_cl_fraction": ("Zr–Zr corner through Cl", "share of links"),
-    "zr_zr_edge_fraction": ("Zr–Zr edge", "share of links"),
+    "zr_zr_corner_o_fraction": ("Zr–Zr corners, O", "share of links"),
+    "zr_zr_corner_cl_fraction": ("Zr–Zr corners, Cl", "share of links"),
+    "zr_zr_edge_fraction": ("Zr–Zr edges", "share of links"),
     "cl_terminal_fraction": ("Cl on one Zr", "share of Cl"),
     "cl_no_zr_fraction": ("Cl on no Zr", "share of Cl"),
 }
@@ -196,8 +196,9 @@ def draw_against_composition(figure: Figure, members: Sequence[Member], names: S
             at = [place for place, _ in known]
             axes.errorbar(at, values, yerr=errors, fmt="D", color=PUBLISHED, markersize=5, label="published")
         words, unit = AXES[name]
-        axes.set_xticks([place for place, _ in places.values()], [text for _, text in places.values()], rotation=30)
+        texts = [text.replace(", ", ",\n").replace("$", r"\$") for _, text in places.values()]
+        axes.set_xticks([place for place, _ in places.values()], texts, fontsize=6.5)
         axes.set(xlabel="$x$ in Li$_{2+2x}$ZrCl$_4$O$_{1+x}$", ylabel=f"{words} ({unit})")
         if name in _LOGARITHMIC:
             axes.set_yscale("log")
-        axes.legend(loc="best")
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
