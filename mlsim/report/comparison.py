@@ -151,20 +151,26 @@ def comparisons(result: Result, series: ReportSeries) -> list[tuple[str, list[Co
     return [(group, found) for group in GROUPS if (found := [row for row in rows if row.group == group])]
 
 
-def summary(result: Result, series: ReportSeries) -> str:
-    """Return the paragraph at the top of the report, made from the numbers."""
-    sentences = [_made_of(result, series), _transport(result, series), _structure(result), _verdicts(result)]
+def summary(result: Result, series: ReportSeries, *, crystal: bool = False) -> str:
+    """Return the paragraph at the top of the report, made from the numbers; of runs of a crystal, or of glasses."""
+    sentences = [
+        _made_of(result, series, "run" if crystal else "glass"),
+        _transport(result, series),
+        _structure(result),
+        _verdicts(result),
+    ]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _made_of(result: Result, series: ReportSeries) -> str:
+def _made_of(result: Result, series: ReportSeries, noun: str) -> str:
     n = series.n_glasses or max((row.estimate.n_independent for row in result.rows), default=0)
     if n == 0:
-        return f"This result of {series.composition} rests on no glass."
+        return f"This result of {series.composition} rests on no {noun}."
     size = "" if series.n_atoms is None else f" of {series.n_atoms} atoms"
     mover = "" if series.potential is None else f" with the potential {series.potential.name}"
-    what = "independent glass" if n == 1 else "independent glasses"
-    text = f"{_number_word(n)} {what}{size} of {series.composition} {'was' if n == 1 else 'were'} made{mover}"
+    what = noun if n == 1 else f"{noun}es" if noun == "glass" else f"{noun}s"
+    of = series.composition if noun == "glass" else f"crystalline {series.composition}"
+    text = f"{_number_word(n)} independent {what}{size} of {of} {'was' if n == 1 else 'were'} made{mover}"
     text += f" (preset {series.preset})" if series.preset else ""
     density = result.row("density_g_cm3")
     if density is None or not math.isfinite(density.estimate.value):

@@ -53,26 +53,26 @@ def limits_of(
 
 
 def sampled(row: QuantityRow) -> str:
-    """Return the half width of the 95 % interval that so few glasses leave, by Student's t.
+    """Return the half width of the 95 % interval that so few glasses or runs leave, by Student's t.
 
     Examples
     --------
     >>> from mlsim.curve import Estimate
     >>> sampled(QuantityRow("density_g_cm3", Estimate(2.0, 0.02, 4, "g/cm3"), ""))
-    '4 glasses leave ±0.064 g/cm³ (3 %) at 95 %'
+    'n = 4 leaves ±0.064 g/cm³ (3 %) at 95 %'
     """
     estimate = row.estimate
     if not math.isfinite(estimate.value):
         return "not determined"
     if estimate.n_independent < 2 or estimate.standard_error is None:
-        return "one glass: its spread is not known" if estimate.n_independent == 1 else "no error is known"
+        return "n = 1: the spread is not known" if estimate.n_independent == 1 else "no error is known"
     if estimate.standard_error == 0:
-        return f"the same in all {estimate.n_independent} glasses"
+        return f"the same in all of n = {estimate.n_independent}"
     half = float(stdtrit(estimate.n_independent - 1, 0.975)) * estimate.standard_error
     share = half / abs(estimate.value) if estimate.value and estimate.unit != "1" else 1.0
     width = " ".join(part for part in (f"±{number_text(float(f'{half:.2g}'))}", unit_text(estimate.unit)) if part)
     relative = f" ({_percent(share)})" if share < 1 else ""
-    return f"{estimate.n_independent} glasses leave {width}{relative} at 95 %"
+    return f"n = {estimate.n_independent} leaves {width}{relative} at 95 %"
 
 
 def extrapolated(row: QuantityRow, line: ArrheniusPart | None) -> str:

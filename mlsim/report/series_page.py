@@ -154,7 +154,8 @@ def _words(members: Sequence[Member], campaign: Campaign | None) -> dict[str, An
     views: list[View] = []
     for number, member in enumerate(members, start=1):
         if member.run is not None:
-            views.append(view_of(member.run, prefix=f"s{number}-", title=member.label))
+            crystal = member.phase == "crystalline"
+            views.append(view_of(member.run, prefix=f"s{number}-", title=member.label, crystal=crystal))
     remarks = [f"{member.label}: {remark}" for member in members for remark in member.remarks]
     remarks += [] if campaign is None else list(campaign.missing)
     silent = [m.label for m in members if m.run is not None and _potential(m) is None]

@@ -122,8 +122,17 @@ class View:
         )
 
 
-def view_of(run: RunFolder, *, prefix: str = "", title: str = "") -> View:
+def view_of(run: RunFolder, *, prefix: str = "", title: str = "", crystal: bool = False) -> View:
     """Return what there is to show of a run.
+
+    Parameters
+    ----------
+    run
+        What lies in its folder.
+    prefix, title
+        For a report of several runs: before the names of its plots, and its name.
+    crystal
+        Whether it is of a crystal; else it is of glasses.
 
     Raises
     ------
@@ -137,12 +146,16 @@ def view_of(run: RunFolder, *, prefix: str = "", title: str = "") -> View:
     card, note = _card(series.potential)
     alts = {**alternative_texts(series), **_other_alts(run)}
     charts = {**all_charts(series, result), **refinement_charts(run.refinement)}
+    words = "The numbers of this run are missing."
+    words = words if run.result is None else summary(result, series, crystal=crystal)
     return View(
         prefix=prefix,
         title=title or series.title,
         composition=series.composition,
         preset=series.preset,
-        summary=summary(result, series) if run.result is not None else "The numbers of this run are missing.",
+        summary=summary(result, series, crystal=crystal)
+        if run.result is not None
+        else "The numbers of this run are missing.",
         series=series,
         headlines=_headlines(result, series, {} if run.refinement is None else run.refinement.verdicts),
         groups=groups,

@@ -88,7 +88,7 @@ def test_weights_of_all_pairs_sum_to_one() -> None:
 def test_the_band_at_the_cold_end_scales_the_conductivity() -> None:
     row = QuantityRow("conductivity_298K_mS_cm", Estimate(2.0, 1.0, 4, "mS/cm"), "x, extrapolated from 600 to 900 K; y")
     assert extrapolated(row, made_up_series().arrhenius) == "extrapolated from 600–900 K: 0.8 to 6 mS/cm at 68 %"
-    assert "glasses leave" not in limits_of(row, {}, {}, made_up_series().arrhenius)
+    assert "leaves" not in limits_of(row, {}, {}, made_up_series().arrhenius)
     assert "line from 600 to 900 K" in limits_of(row, {}, {}, None)
 
 

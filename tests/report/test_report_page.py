@@ -226,7 +226,7 @@ def test_the_answer_stands_before_everything_else(run_folder: Writer) -> None:
     head = text[text.index('class="head"') : text.index("</table>")]
     assert head.index("Li conductivity at 298 K") < head.index("Mass density") < head.index("O neighbours of Zr")
     assert "Zr–Zr links: corner, through one O" in head and "polyhedron" not in head
-    assert "4 glasses leave ±0.064 g/cm³ (3 %) at 95 %" in head
+    assert "n = 4 leaves ±0.064 g/cm³ (3 %) at 95 %" in head
     assert "Zr–Cl is 37 % of the X-ray total" in head
 
 

@@ -70,6 +70,8 @@ def test_one_page_holds_trends_and_every_system(campaign: Path) -> None:
     assert places == set(charts)
     assert {"series-x_conductivity_298K_mS_cm", "series-together_g_pdf", "s1-arrhenius", "s2-g_pdf"} <= places
     assert len(re.findall(r'<details class="system">', page)) == 3
+    assert "Four independent runs of crystalline" in page
+    assert "Four independent glasses of 114 atoms of Li2ZrCl4O" in page
     for words in ("Li4ZrCl4O2: result.json is not there", "glass-2: quench not finished", "no measurements"):
         assert words in page and words.replace("_", "\\_") in text
     assert len(re.findall(r' id="([^"]+)"', page)) == len(set(re.findall(r' id="([^"]+)"', page)))
