@@ -191,7 +191,7 @@ def of_seed(part: str, seed: int, done: Path | None) -> dict[str, dict[str, list
     return found
 
 
-def charge_alone(n: int = 3000) -> None:
+def charge_alone(n: int = 10000) -> None:
     """Print the bias of charge D, of n paths that are drawn as such: a Gaussian walk that rattles."""
     for kelvin in (500.0, 600.0):
         truth = diffusivity_at(kelvin) / HAVEN
