@@ -78,7 +78,7 @@ def test_a_fit_says_what_it_costs_in_energy_and_goes_back_to_molecular_dynamics(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = PairSource()
-    monkeypatch.setattr("mlsim.study.potentials.ModelFile.named", classmethod(lambda cls, name: source))
+    monkeypatch.setattr("mlsim.study.potentials.ModelFile.named", classmethod(lambda cls, name, device="auto": source))
     options = ["--runs", "2", "--free-runs", "0", "--jobs", "1", "--potential", "toy", "--relax"]
     assert _exit_code(command(*options, moves="20")) == 0
     rows = {r["name"]: r for r in json.loads((folder / "out/result.json").read_text())["quantities"]}
@@ -103,7 +103,7 @@ def test_a_fit_says_what_it_costs_in_energy_and_goes_back_to_molecular_dynamics(
     assert _exit_code(command(*options, moves="20")) == 0  # relaxed configurations are there already
     monkeypatch.undo()
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("mlsim.study.potentials.ModelFile.named", classmethod(lambda cls, name: source))
+    monkeypatch.setattr("mlsim.study.potentials.ModelFile.named", classmethod(lambda cls, name, device="auto": source))
     for file, out in (("out/run_001_relaxed.extxyz", "md"), ("out/run_002.extxyz", "md2")):
         md = ["md", file, "--temperature-K", "300", "--time-ps", "0.02", "--equilibration-ps", "0", "-o", out]
         assert _exit_code(md) == 0
