@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -100,8 +100,8 @@ def rmc(
         raise SettingsError("--relax: needs --potential NAME")
     atoms = read_structure(start)
     named = [_read(text) for text in data]
-    q_range = _transform_range(named, q_min, q_max)
-    sets = _data_sets(named, atoms, fit_range or [], fit_scale or [], q_range, window, ions)
+    q_ranges = {r: _transform_range(named, r, q_min, q_max) for r in ("xray", "neutron")}
+    sets = _data_sets(named, atoms, fit_range or [], fit_scale or [], q_ranges, (window, ions, force_quantity))
     for n in [] if force_quantity else named:
         _require_function(n, atoms, ions)
     settings = RefineSettings(
@@ -211,9 +211,12 @@ def _require_function(named: _Named, atoms: Atoms, ions: bool) -> None:
         typer.echo(f"note: {named.path}: {against}", err=True)
 
 
-def _transform_range(named: Sequence[_Named], q_min: float | None, q_max: float | None) -> tuple[float, float] | None:
-    """Q range behind functions of r: as given, else that of the first function of Q among the data."""
-    of_q = [n.curve for n in named if n.curve.quantity.of_q]
+def _transform_range(
+    named: Sequence[_Named], radiation: str, q_min: float | None, q_max: float | None
+) -> tuple[float, float] | None:
+    """Q range behind functions of r: as given, else that of the first function of Q of that radiation, or of any."""
+    first = sorted((n for n in named if n.curve.quantity.of_q), key=lambda n: n.radiation != radiation)
+    of_q = [n.curve for n in first]
     if q_max is None and not of_q:
         return None
     low = q_min if q_min is not None else (float(of_q[0].x[0]) if of_q else 0.0)
@@ -225,14 +228,15 @@ def _data_sets(
     atoms: Atoms,
     ranges: Sequence[str],
     scaled: Sequence[str],
-    q_range: tuple[float, float] | None,
-    window: Literal["step", "lorch"],
-    ions: bool,
+    q_ranges: Mapping[str, tuple[float, float] | None],
+    assumed: tuple[Literal["step", "lorch"], bool, bool],
 ) -> list[DataSet]:
+    """Return the data sets; `assumed`: window, ions for atoms, quantities are what they are said to be."""
     from mlsim.errors import SettingsError, did_you_mean
     from mlsim.rmc import data_set
     from mlsim.rmc.data import require_composition
 
+    window, ions, believe = assumed
     names = [n.name for n in named]
     if len(set(names)) < len(names):
         named = [n._replace(name=f"{n.name}_{n.curve.quantity}_{n.radiation}") for n in named]
@@ -252,7 +256,8 @@ def _data_sets(
                 atoms,
                 sigma=n.sigma,
                 x_range=limits.get(n.name),
-                q_range=q_range,
+                q_range=q_ranges[n.radiation],
+                believe=believe,
                 window=window,
                 ions=ions,
                 fit_scale=n.name in scaled,

@@ -43,6 +43,7 @@ def write_results(
     from mlsim.io.structures import write_structure
     from mlsim.melt_quench.checkpoint import settings_sha256
     from mlsim.report.rmc_figure import write_fit_figure, write_influence_figure
+    from mlsim.rmc.refine import refinement_settings
 
     for number, run in enumerate(ensemble.fitted, start=1):
         write_structure(output / f"run_{number:03d}.extxyz", run.atoms)
@@ -55,7 +56,7 @@ def write_results(
     if wanted.potential is not None:
         cost, sha = _energy_rows(output, ensemble, wanted)
         rows += cost
-    digest = settings_sha256({"settings": settings.model_dump(mode="json"), "data": [d.name for d in sets]})
+    digest = settings_sha256(refinement_settings(ensemble.start, sets, settings, wanted.seed, 0))
     provenance = Provenance.here(potential_sha256=sha, settings_sha256=digest, seed=wanted.seed)
     write_fit_figure(output / "fit.png", ensemble, sets)
     if found:

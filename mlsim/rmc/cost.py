@@ -103,12 +103,13 @@ class Cost:
         return np.array([float(v @ v) for v in values])
 
     def best_scales(self, F: Floats) -> Floats:
-        """Return the scales that minimise the misfit, 1 for data sets that ask for none, shape (data set,)."""
+        """Return the scales that minimise the misfit, 1 where none is asked for or it would not be positive."""
         scales = np.ones(len(self.mapped))
         for k, m in enumerate(self.mapped):
             if m.data.fit_scale:
                 f = F[m.channel]
-                scales[k] = float(f @ m.mixed) / max(float(f @ m.square @ f), 1e-300)
+                best = float(f @ m.mixed) / max(float(f @ m.square @ f), 1e-300)
+                scales[k] = best if best > 0 else 1.0
         return scales
 
     def fit(self, scales: Floats, H: Floats) -> tuple[Fit, Exact]:

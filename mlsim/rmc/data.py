@@ -27,6 +27,7 @@ _EDGE_A = 0.5
 _FEWEST_POINTS = 10
 _TAIL = 0.25
 _FAR_FROM_LIMIT = 0.25
+_CLOSE_TO_ONE = 0.1
 _COMPOSITION = re.compile(r"^[#\s]*composition\s*[=:]\s*[\"']?([A-Za-z0-9. ]+)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -86,6 +87,7 @@ def data_set(
     sigma: float | None = None,
     x_range: tuple[float, float] | None = None,
     q_range: tuple[float, float] | None = None,
+    believe: bool = False,
     **options: object,
 ) -> DataSet:
     """Return a measured curve prepared for fitting the box of `atoms`.
@@ -107,6 +109,8 @@ def data_set(
         Points to fit. By default all that the box supports: Q from `smallest_q` on, r from 1 Å to half the box.
     q_range
         Functions of r: Qmin and Qmax of the transform that made them.
+    believe
+        Take the values for the function they are said to be, whatever they look like.
     options
         `ions`, `window`, `fit_scale` of `DataSet`.
 
@@ -129,7 +133,9 @@ def data_set(
             f"{curve.x[-1]:.4g}), expected at least {_FEWEST_POINTS}"
         )
     x, y = curve.x[kept], curve.y[kept]
-    _require_normalisation(name, Curve(curve.quantity, x, y), radiation, atoms, curve, bool(options.get("ions", False)))
+    if not believe:
+        ions = bool(options.get("ions", False))
+        _require_normalisation(name, Curve(curve.quantity, x, y), radiation, atoms, curve, ions)
     error, note = _sigma(name, Curve(curve.quantity, x, y, None if curve.sigma is None else curve.sigma[kept]), sigma)
     spread = (float(x[0]), float(x[-1])) if curve.quantity.of_q else q_range
     q_min, q_max = spread if spread is not None else (0.0, 0.0)
@@ -255,6 +261,9 @@ def _require_limit(name: str, curve: Curve) -> None:
     """At large Q the function must have come to its limit."""
     tail = curve.x > curve.x[-1] - _TAIL * (curve.x[-1] - curve.x[0])
     level = float(np.mean(reduced_values(curve)[tail]))
+    last = curve.y[tail]
+    if curve.quantity == Quantity.QI_OF_Q and np.hypot(last.mean() - 1, last.std()) < _CLOSE_TO_ONE:
+        raise DataError(f"{name}: said to be qi_of_q, which goes around 0, but it tends to 1, as s_of_q does")
     if abs(level) <= _FAR_FROM_LIMIT:
         return
     limit = 1.0 if curve.quantity == Quantity.S_OF_Q else 0.0

@@ -19,7 +19,7 @@ from mlsim.melt_quench.checkpoint import check_settings, read_checkpoint
 from mlsim.progress import Progress, StopRequest
 from mlsim.rmc.constraints import minimum_distances_for
 from mlsim.rmc.data import DataSet
-from mlsim.rmc.refine import Refined, finished_runs, refine, refinement_settings
+from mlsim.rmc.refine import Refined, finished_runs, refine, refinement_settings, require_reach
 from mlsim.rmc.settings import RefineSettings
 from mlsim.workers import available_cpus, run_in_workers
 
@@ -131,6 +131,7 @@ def refine_ensemble(
         raise SettingsError(f"ensemble: {runs} runs and {free_runs} free runs, expected at least one run")
     request = StopRequest() if stop is None else stop
     limits, notes = minimum_distances_for(atoms, settings.minimum_distances_A)
+    require_reach(atoms, settings)
     settings = settings.model_copy(update={"minimum_distances_A": limits})  # the same for every start of a run
 
     def tasks(kind: Kind, number: int, starts: Sequence[Atoms]) -> list[_Task]:

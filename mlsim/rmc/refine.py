@@ -18,6 +18,7 @@ from mlsim.curve import Curve, Quantity
 from mlsim.errors import DataError, Interrupted, NotConverged, SettingsError
 from mlsim.melt_quench.checkpoint import Checkpoint, check_settings, read_checkpoint, write_checkpoint
 from mlsim.progress import Progress, SilentProgress, StopRequest
+from mlsim.rmc.bond_valence import VALENCE_RADIUS_A
 from mlsim.rmc.constraints import minimum_distances_for
 from mlsim.rmc.convergence import Convergence, judged
 from mlsim.rmc.cost import Cost, cost_of, transform_grid
@@ -26,7 +27,16 @@ from mlsim.rmc.settings import RefineSettings
 from mlsim.rmc.state import State
 from mlsim.scattering import g_pdf_of, total_scattering
 
-__all__ = ["Refined", "exact_model", "finished_runs", "pair_sum_end_A", "refine", "refinement_settings", "rw"]
+__all__ = [
+    "Refined",
+    "exact_model",
+    "finished_runs",
+    "pair_sum_end_A",
+    "refine",
+    "refinement_settings",
+    "require_reach",
+    "rw",
+]
 
 Floats = NDArray[np.float64]
 
@@ -189,6 +199,26 @@ def pair_sum_end_A(atoms: Atoms, data: Sequence[DataSet], settings: RefineSettin
     return settings.r_end_A
 
 
+def require_reach(atoms: Atoms, settings: RefineSettings) -> None:
+    """Refuse soft constraints that look farther than the nearest image of every atom.
+
+    Raises
+    ------
+    SettingsError
+        If the radius of a coordination target, or of bond valences, is more than half the smallest height of the cell.
+    """
+    support = largest_radius_A(atoms)
+    reaches = [(f"coordination {t.centre}-{t.neighbour}", t.radius_A) for t in settings.coordination]
+    if settings.valence_sigma is not None:
+        reaches.append(("bond valence", VALENCE_RADIUS_A))
+    for what, radius in reaches:
+        if radius > support + 1e-9:
+            raise SettingsError(
+                f"{what}: looks {radius:g} Å far, but half the smallest height of the cell is {support:.4g} Å; "
+                "lower it or start from a larger box"
+            )
+
+
 def rw(model: Curve, data: Curve) -> float:
     """Return sqrt(sum (y_data − y_model)² / sum y_data²), limits taken off and functions of Q taken times Q.
 
@@ -270,6 +300,7 @@ class _Run:
         self.start, self.data, self.directory = atoms, tuple(data), directory
         limits, self.notes = minimum_distances_for(atoms, settings.minimum_distances_A)
         self.r_end = pair_sum_end_A(atoms, data, settings)
+        require_reach(atoms, settings)
         if cost is None and data:
             cost = cost_of(data, atoms, self.r_end, min(limits.values()))
         self.cost = cost
@@ -358,7 +389,7 @@ class _Run:
             "where": state.where,
             "steps": state.steps,
             "scales": state.scales,
-            "rows": np.array(self.rows, dtype=float).reshape(len(self.rows), -1),
+            "rows": np.array(self.rows, dtype=float).reshape(len(self.rows), 4 + len(self.data)),
             "drift": np.array([self.drift, self.seconds]),
         }
         generator = dict(state.random.bit_generator.state)

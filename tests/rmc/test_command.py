@@ -18,6 +18,8 @@ from boxes import END, oxychloride, synthetic
 
 import mlsim
 from mlsim.cli import _exit_code
+from mlsim.cli.rmc import _Named, _transform_range
+from mlsim.curve import Curve, Quantity
 from mlsim.io.measurements import write_curve_csv
 from mlsim.io.structures import read_structure, write_structure
 
@@ -209,6 +211,16 @@ def test_a_normalisation_that_contradicts_the_data(folder: Path, capsys: pytest.
     assert message.endswith("; it tends to 1, as s_of_q does")
 
 
+def test_a_structure_factor_is_not_taken_for_its_oscillating_part_unless_told_to(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["rmc", "start.extxyz", "--data", "s_of_q.csv:qi_of_q:xray", "--moves-per-atom", "3", "-o", "out"]
+    message = one_line(capsys, arguments)
+    assert message == "s_of_q: said to be qi_of_q, which goes around 0, but it tends to 1, as s_of_q does"
+    arguments[3] = "s_of_q.csv:i_of_q:xray"
+    assert _exit_code([*arguments, "--force-quantity"]) == 0
+
+
 def test_a_composition_that_does_not_match_the_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (folder / "g_pdf.csv").read_text()
     (folder / "other.gr").write_text("# composition = Li2ZrCl6\n" + text.replace("x,y,sigma", "# r g"))
@@ -235,6 +247,7 @@ def test_a_stale_checkpoint_with_other_settings(folder: Path, capsys: pytest.Cap
         (["--data", "g_pdf.csv:g_pdf:xray"], "g_pdf: g_pdf needs the Qmax of the transform that made it; "),
         (["--data", "s_of_q.csv:s_of_q:xray", "--swap", "O-Xe"], "swap O-Xe: expected two different elements"),
         (["--data", "s_of_q.csv:s_of_q:xray", "--coordination", "Zr-O=x@2"], "--coordination Zr-O=x@2: "),
+        (["--data", "s_of_q.csv:s_of_q:xray", "--coordination", "Zr-O=4@8"], "coordination Zr-O: looks 8 Å far, but "),
         (["--data", "s_of_q.csv:s_of_q:xray", "--min-distance", "Zr=2"], "--min-distance Zr=2: expected a pair"),
         (["--data", "s_of_q.csv:s_of_q:xray", "--range", "sq=1:2"], "--range sq: no data set of that name; "),
     ],
@@ -243,6 +256,19 @@ def test_options_that_cannot_be(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     assert one_line(capsys, ["rmc", "start.extxyz", *arguments, "-o", "out"]).startswith(message)
+
+
+def test_the_transform_of_a_function_of_r_is_that_of_its_own_radiation() -> None:
+    def curve(radiation: str, q_max: float) -> _Named:
+        q = np.linspace(0.5, q_max, 50)
+        return _Named("s", Path("s"), Curve(Quantity.S_OF_Q, q, np.ones(50)), radiation, None)  # type: ignore[arg-type]
+
+    both = [curve("neutron", 30.0), curve("xray", 16.0)]
+    assert _transform_range(both, "xray", None, None) == (0.5, 16.0)
+    assert _transform_range(both, "neutron", None, None) == (0.5, 30.0)
+    assert _transform_range(both[:1], "xray", None, None) == (0.5, 30.0)
+    assert _transform_range(both, "xray", 1.0, 20.0) == (1.0, 20.0)
+    assert _transform_range([], "xray", None, None) is None
 
 
 def test_a_start_without_cell(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

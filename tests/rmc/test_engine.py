@@ -1,5 +1,6 @@
 """The engine: exact against the forward model, exact against itself, reproducible."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,15 @@ from mlsim.curve import Curve, Quantity
 from mlsim.errors import Interrupted
 from mlsim.geometry import minimum_image
 from mlsim.progress import StopRequest
-from mlsim.rmc import CoordinationTarget, DataSet, RefineSettings, bond_valence_sums, misfit_and_gradient, refine
+from mlsim.rmc import (
+    CoordinationTarget,
+    DataSet,
+    RefineSettings,
+    bond_valence_sums,
+    influences,
+    misfit_and_gradient,
+    refine,
+)
 from mlsim.rmc.constraints import minimum_distances_for
 from mlsim.rmc.cost import cost_of
 from mlsim.rmc.refine import exact_model
@@ -178,6 +187,38 @@ def test_a_stopped_run_goes_on_bit_by_bit(tmp_path: Path) -> None:
     assert np.array_equal(again.atoms.positions, whole.atoms.positions)
     other = refine(atoms, data, SETTINGS, seed=5, run=3)
     assert not np.array_equal(other.atoms.positions, whole.atoms.positions)
+
+
+@pytest.mark.parametrize("with_data", [True, False])
+def test_a_run_stopped_before_its_first_move_goes_on(tmp_path: Path, with_data: bool) -> None:
+    class StopsAtOnce(StopRequest):
+        def __bool__(self) -> bool:
+            return True
+
+    atoms, settings = oxychloride(), SETTINGS.model_copy(update={"moves_per_atom": 3.0})
+    data = [synthetic(oxychloride(seed=2))] if with_data else []
+    with pytest.raises(Interrupted):
+        refine(atoms, data, settings, seed=5, directory=tmp_path, stop=StopsAtOnce())
+    result = refine(atoms, data, settings, seed=5, directory=tmp_path)
+    assert np.array_equal(result.atoms.positions, refine(atoms, data, settings, seed=5).atoms.positions)
+
+
+def test_a_factor_of_data_is_positive_even_where_a_start_is_against_them() -> None:
+    data = synthetic(oxychloride(), fit_scale=True)
+    curve = Curve(data.curve.quantity, data.curve.x, 2 - data.curve.y, data.curve.sigma)  # every peak a dip
+    cost = cost_of([replace(data, curve=curve)], oxychloride(), END, 1.0)
+    limits, _ = minimum_distances_for(oxychloride(), {})
+    state = State(oxychloride(), cost, limits, SETTINGS, np.random.Generator(np.random.PCG64(0)))
+    assert cost.best_scales(state.waves()) == [1.0]
+
+
+def test_one_atom_more_in_all_of_two_runs_is_no_verdict() -> None:
+    def verdict(fitted: float, free: float, runs: int) -> str:
+        one, other = [{"n": fitted}] * runs, [{"n": free}] * runs
+        return influences({}, one, other, one, {"n": "1"})[0].verdict
+
+    assert verdict(2 / 12, 1 / 12, 2) == verdict(2 / 12, 1 / 12, 3) == "set by constraints"
+    assert verdict(2 / 12, 1 / 12, 4) == "set by the data"
 
 
 def test_the_start_is_left_alone() -> None:
