@@ -128,7 +128,7 @@ def test_a_quench_at_another_rate_takes_as_long_as_that_rate_says(run: Run) -> N
     assert run(*command, "3000", "-o", "fast")[0] == 0
     assert np.loadtxt("fast/thermo.csv", delimiter=",", skiprows=1)[-1, 0] == pytest.approx(0.2)
     code, _, errors = run(*command, "-5", "-o", "slow")
-    assert code == 2 and "rate_K_per_ps: got -5.0, expected: Input should be greater than 0" in errors
+    assert code == 2 and "rate_K_per_ps: got -5.0, expected greater than 0" in errors
     code, _, errors = run(*command[:3], "short.yaml", "--rate-K-per-ps", "5", "-o", "slow")
     assert code == 2 and errors == "error: schedule schedule: has no ramp whose rate could be another\n"
 

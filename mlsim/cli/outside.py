@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from mlsim.cli.files import Force, require_absent
+from mlsim.errors import SettingsError
 from mlsim.shipped import DEFAULT_POTENTIAL
 
 __all__ = ["convert_trajectory", "lammps"]
@@ -76,6 +77,8 @@ def lammps(
         require_absent(output / name, force)
     start, info = read_structure(file), describe(potential)
     info.require(tuple(dict.fromkeys(start.get_chemical_symbols())))
+    if info.path.suffix == ".npz":
+        raise SettingsError(f"potential '{info.name}': a compiled file holds no model for LAMMPS; name its source")
     written = write_lammps_run(
         output,
         start,

@@ -11,6 +11,7 @@ import typer
 
 from mlsim.cli.files import require_absent, require_own_folder
 from mlsim.cli.pairs import pair_lengths
+from mlsim.errors import SettingsError
 from mlsim.progress import leading_process
 from mlsim.shipped import DEFAULT_POTENTIAL
 
@@ -138,6 +139,17 @@ def _limits(source: PotentialSource, asked: tuple[float | None, float | None, fl
 
     calibrated = committee_limits(source)
     warn, stop, rocksalt = asked
+    if getattr(source, "deviations_eV_A", None) is None and (warn is not None or stop is not None):
+        name = "--committee-warn-eV-A" if stop is None else "--committee-stop-eV-A"
+        raise SettingsError(
+            f"{name}: potential {source.name} is a single model, which never disagrees; give --potential a committee "
+            "(`mlsim potential calibrate` makes one), or leave this out"
+        )
+    if warn is not None and stop is None and warn > (calibrated.committee_stop_eV_A or warn):
+        raise SettingsError(
+            f"--committee-warn-eV-A is {warn:g}, above the {calibrated.committee_stop_eV_A:g} eV/Å at which "
+            f"{source.name} was calibrated to stop; give a higher --committee-stop-eV-A too"
+        )
     stop = calibrated.committee_stop_eV_A if stop is None else stop
     if warn is None and calibrated.committee_warn_eV_A is not None:
         warn = min(calibrated.committee_warn_eV_A, stop or calibrated.committee_warn_eV_A)
@@ -164,12 +176,11 @@ def _run(
 
     start = read_structure(file)
     require_elements(start.get_chemical_symbols(), source)
+    limits = _limits(source, asked)
     calculator = LoadedWhenNeeded(source)
     if getattr(source, "deviations_eV_A", None) is not None:
         typer.echo(str(calculator.loaded()))  # how often the members are asked, and at what cost
     if output.exists() and not output.is_dir():
-        from mlsim.errors import SettingsError
-
         raise SettingsError(f"{output}: is a file; choose a folder with -o")
     with folder_lock(output, wait_s=0.0 if leading_process() is None else _WAIT_FOR_ORPHAN_S):
         require_own_folder(output, output / CHECKPOINT_NAME)
@@ -188,7 +199,7 @@ def _run(
                 frame_interval_ps=frame_interval_ps,
                 progress=progress,
                 stop=stop,
-                limits=_limits(source, asked),
+                limits=limits,
             )
         if recorder is not None:
             recorder.finish()
@@ -241,4 +252,5 @@ def watched(output: Path, n_atoms: int) -> Iterator[tuple[Progress, StopRequest]
         try:
             yield meter, stop
         finally:
-            meter.write()
+            with contextlib.suppress(OSError):  # a full disk: what the run itself says matters more
+                meter.write()

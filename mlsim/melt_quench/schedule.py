@@ -373,7 +373,8 @@ class _StrictLoader(yaml.SafeLoader):
 
 def _first_complaint(error: ValidationError) -> str:
     """One line on the first thing that is wrong: key, value given, value expected."""
-    first = error.errors()[0]
+    # a misspelt key shows up twice: as unknown and as missing; only the first says what to do
+    first = min(error.errors(), key=lambda fault: fault["type"] == "missing")
     path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"]).lstrip(".")
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
@@ -386,4 +387,4 @@ def _first_complaint(error: ValidationError) -> str:
         return f"{path}: {message}" if path else message
     if first["type"] == "missing":
         return f"'{path}' is missing"
-    return f"{path}: got {first['input']!r}, expected: {message}"
+    return f"{path}: got {first['input']!r}, expected {message.removeprefix('Input should be ')}"

@@ -64,10 +64,15 @@ def torch_sim_model(
     Raises
     ------
     SettingsError
-        If torch-sim is not installed, the device is not there, or a compiled file is named.
+        If torch-sim is not installed, the device is not there, or a committee or a compiled file is named.
     """
     require_torch_sim()
     info = describe(potential)
+    if info.deviations_eV_A is not None:
+        raise SettingsError(
+            f"potential '{info.name}': a batch runs one model and would never ask a committee; name its leader, "
+            "or use `mlsim md`"
+        )
     if info.path.suffix == ".npz":
         raise SettingsError(f"potential '{info.name}': a compiled file holds no model for a batch; name its source")
     os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")

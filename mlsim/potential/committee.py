@@ -23,6 +23,7 @@ from scipy.stats import spearmanr
 
 from mlsim.atomic import atomic_write_text
 from mlsim.errors import DataError, SettingsError
+from mlsim.melt_quench.run import CHECKPOINT_GRID
 from mlsim.potential.library import file_sha256
 
 __all__ = [
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-LARGEST_EXTRA_COST = 0.2  # of the others; what calling them costs comes on top, and both stay within 25 %
+LARGEST_EXTRA_COST = 0.2  # of up to four others; what calling them costs comes on top, and both stay within 25 %
 FALSE_ALARMS = 0.05
 
 
@@ -49,7 +50,9 @@ class Committee(Calculator):  # type: ignore[misc]
       is there only after a call that asked all members: one that says that everything changed (ASE's `all_changes`),
       as a run's first call and its first one after each checkpoint, and every `deviation_interval`-th after it. So a
       run that was resumed logs the same deviations as one that was not.
-    - ``deviation_interval``: k. The others cost (members - 1) / k of the leader; the default k keeps that within 20 %.
+    - ``deviation_interval``: k. A run starts afresh every 20 steps and then asks all members, so that the others cost
+      (members - 1) / 20 of the leader for each of the ceil(20 / k) times in between. The default k keeps that within
+      20 % for up to five members, and is 20 for more.
     - ``forces_std(atoms)``: the same deviation on demand, for runs that count steps themselves.
     - ``calibration``: thresholds `warn_eV_A` and `stop_eV_A` for the largest atomic deviation, or None.
 
@@ -63,7 +66,8 @@ class Committee(Calculator):  # type: ignore[misc]
     others
         The other members; members of one compiled engine may come as one calculator (its `models` are counted).
     deviation_interval
-        How many calls between two deviations; by default the smallest that keeps (members - 1) / k within 20 %.
+        How many calls between two deviations; by default the smallest divisor of 20 that keeps (members - 1) / k
+        within 20 %, and 20 where none does.
     calibration
         Thresholds, see `calibration`.
     """
@@ -86,12 +90,16 @@ class Committee(Calculator):  # type: ignore[misc]
         if deviation_interval is not None and deviation_interval < 1:
             raise SettingsError(f"deviation_interval = {deviation_interval}, expected at least 1")
         self.leader, self.others, self.calibration = leader, list(others), calibration
-        self.deviation_interval = deviation_interval or math.ceil((self.n_members - 1) / LARGEST_EXTRA_COST)
+        # a divisor of the grid on which runs start afresh: any other k would ask once more before each such step
+        fitting = [k for k in range(1, CHECKPOINT_GRID) if CHECKPOINT_GRID % k == 0]
+        cheap = (k for k in fitting if self.n_members - 1 <= LARGEST_EXTRA_COST * k)
+        self.deviation_interval = deviation_interval or next(cheap, CHECKPOINT_GRID)
         self._calls = 0
 
     def __str__(self) -> str:
         """Return one line for logs: members, k and what they cost."""
-        share = 100 * (self.n_members - 1) / self.deviation_interval
+        asked = math.ceil(CHECKPOINT_GRID / self.deviation_interval)  # between two fresh starts of a run
+        share = 100 * (self.n_members - 1) * asked / CHECKPOINT_GRID
         every = f"deviation every k = {self.deviation_interval} steps"
         return f"committee of {self.n_members}: {every}, {share:.0f} % more evaluations"
 

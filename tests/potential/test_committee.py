@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from mlsim.cli import app
 from mlsim.errors import DataError, SettingsError
+from mlsim.melt_quench import hold_schedule, run_schedule
 from mlsim.potential import describe, load
 from mlsim.potential.active_learning import add_to_dataset, chosen_by_disagreement, frame_deviations
 from mlsim.potential.committee import Calibration, Committee, calibration, write_committee_file
@@ -81,15 +82,28 @@ def test_compiled_members_in_one_pass_deviate_as_they_do_one_by_one() -> None:
 
 def test_four_members_cost_at_most_a_quarter_more() -> None:
     committee = Committee(Spring(1.0), others := [Spring(k) for k in (1.1, 1.2, 1.3)])
-    assert "k = 15 steps, 20 % more evaluations" in str(committee)
+    assert "k = 20 steps, 15 % more evaluations" in str(committee)
     atoms = cell()
     told = []
     for step in range(120):
         atoms.positions += 0.01
         committee.calculate(atoms, ["energy", "forces", "stress"], ["positions"] if step else list(all_changes))
         told.append("forces_std" in committee.results)
-    assert [step for step, tells in enumerate(told) if tells] == list(range(0, 120, 15))
+    assert [step for step, tells in enumerate(told) if tells] == list(range(0, 120, 20))
     assert sum(member.calls for member in others) / committee.leader.calls <= 0.2
+
+
+@pytest.mark.parametrize("n_others", [1, 2, 3, 4, 7])
+def test_a_run_asks_the_others_as_often_as_the_committee_says(tmp_path: Path, n_others: int) -> None:
+    committee = Committee(Spring(1.0), others := [Spring(1.1) for _ in range(n_others)])
+    start = Atoms("Ar", positions=[[0.1, 0, 0]], cell=[12] * 3, pbc=True)
+    run_schedule(
+        start, hold_schedule(10, 0.2, thermostat="langevin"), committee, directory=tmp_path, seed=1, potential_sha256=""
+    )
+    # without the answers before the first step, of which two are thrown away
+    share = 100 * (sum(member.calls for member in others) - 3 * n_others) / 100
+    assert f", {share:.0f} % more evaluations" in str(committee)
+    assert share <= 20 or n_others > 4
 
 
 def test_a_single_model_is_no_committee() -> None:
@@ -155,6 +169,43 @@ def test_dynamics_with_a_committee_file_log_its_deviation_and_take_its_threshold
     column = rows[0].split(",").index("committee_deviation_eV_A")
     # two copies of one model never disagree
     assert {float(row.split(",")[column]) for row in rows[1:]} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("potential", "limits", "message"),
+    [
+        ("lzoc-base", ["--committee-warn-eV-A", "0.1"], "--committee-warn-eV-A: potential lzoc-base is a single model"),
+        ("lzoc-base", ["--committee-stop-eV-A", "0.1"], "--committee-stop-eV-A: potential lzoc-base is a single model"),
+        ("", ["--committee-warn-eV-A", "3"], "is 3, above the 0.5 eV/Å at which "),
+    ],
+)
+def test_limits_that_could_never_speak_are_refused(
+    tmp_path: Path, potential: str, limits: list[str], message: str
+) -> None:
+    write(tmp_path / "start.extxyz", bulk("LiCl", "rocksalt", a=5.13, cubic=True).repeat(2))
+    command = ["md", str(tmp_path / "start.extxyz"), "--temperature-K", "300", "--time-ps", "0.05"]
+    named = potential or str(committee_file(tmp_path))
+    done = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "md"), "--potential", named, *limits])
+    assert isinstance(done.exception, SettingsError) and message in str(done.exception)
+    assert not (tmp_path / "md").exists()
+
+
+def test_what_runs_one_model_refuses_a_committee_or_a_compiled_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlsim.potential import batched
+
+    monkeypatch.setattr(batched, "require_torch_sim", lambda: None)
+    path = committee_file(tmp_path)
+    with pytest.raises(
+        SettingsError, match=r"'committee\.json': a batch runs one model and would never ask a committee"
+    ):
+        batched.torch_sim_model(path)
+    write(tmp_path / "start.extxyz", bulk("LiCl", "rocksalt", a=5.13, cubic=True))
+    command = ["lammps", str(tmp_path / "start.extxyz"), "-o", str(tmp_path / "lammps"), "--potential", str(path)]
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, SettingsError)
+    assert "a compiled file holds no model for LAMMPS; name its source" in str(done.exception)
 
 
 def test_the_members_are_asked_after_each_fresh_start_whatever_came_before() -> None:
