@@ -280,6 +280,16 @@ def test_a_foreign_trajectory_without_time_steps_or_temperature_says_what_is_mis
     )
 
 
+def test_a_trajectory_given_twice_is_no_second_glass(run: Run) -> None:
+    file = random_walk("walk.extxyz", 600, 1)
+    given = ("--temperature-K", "600", "--interval-ps", "1", "-o", "t.json")
+    code, _, errors = run("transport", file, f"./{file}", *given)
+    assert (code, errors) == (
+        2,
+        "error: walk.extxyz: given twice; trajectories count as independent glasses, give each once\n",
+    )
+
+
 def test_mechanism_and_vibrations_of_walks(run: Run) -> None:
     generator = np.random.default_rng(5)
     hops = generator.poisson(0.02, (600, 6, 1)) * generator.choice([-2.5, 2.5], (600, 6, 3)) / 3**0.5
