@@ -307,7 +307,7 @@ def test_mechanism_and_vibrations_of_walks(run: Run) -> None:
     assert Path("m.png").stat().st_size > 10_000
     assert "Li hops at 600 K" in output
     assert run("vibrations", "walk.extxyz", "--interval-ps", "0.1", "-o", "v.json")[2].startswith(
-        "error: vibrations: frames are 0.1 ps apart, expected at most 0.02 ps"
+        "error: vibrations: frames are 0.1 ps apart, expected at most 0.0125 ps"
     )
     assert run("vibrations", "walk.extxyz", "--interval-ps", "0.01", "-o", "v.json", "--figure", "v.png")[0] == 0
     assert {row["unit"] for row in json.loads(Path("v.json").read_text())["quantities"]} == {"THz"}
