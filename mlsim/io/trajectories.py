@@ -42,6 +42,7 @@ Floats: TypeAlias = NDArray[np.float64]
 _BLOCK = 256
 _BLOCK_VALUES = 100_000  # coordinates of frames that are read at a time
 _LONGEST_STEP = 0.45
+_SAME_K = 0.5
 
 
 def read_trajectory(
@@ -118,7 +119,8 @@ def _read_own(file: Path, frames: slice, interval_ps: float | None, temperature_
         held = store.attrs.get("temperature_K")
     if interval_ps is not None and not math.isclose(interval_ps, interval, rel_tol=1e-6):
         raise DataError(f"{file}: frames are {interval:g} ps apart, not {interval_ps:g}; leave the interval out")
-    if None not in (temperature_K, held) and not math.isclose(temperature_K, float(held), abs_tol=0.5):
+    differs = temperature_K is not None and held is not None and abs(temperature_K - float(held)) > _SAME_K
+    if differs:
         raise DataError(f"{file}: is a run at {float(held):g} K, not {temperature_K:g}; leave the temperature out")
     temperature = temperature_K if temperature_K is not None else (None if held is None else float(held))
     return Trajectory(positions, _one_cell_if_constant(cell), elements, interval * stride, temperature, energy)
