@@ -280,6 +280,16 @@ def test_a_foreign_trajectory_without_time_steps_or_temperature_says_what_is_mis
     )
 
 
+def test_a_trajectory_given_twice_is_no_second_glass(run: Run) -> None:
+    file = random_walk("walk.extxyz", 600, 1)
+    given = ("--temperature-K", "600", "--interval-ps", "1", "-o", "t.json")
+    code, _, errors = run("transport", file, f"./{file}", *given)
+    assert (code, errors) == (
+        2,
+        "error: walk.extxyz: given twice; trajectories count as independent glasses, give each once\n",
+    )
+
+
 def test_mechanism_and_vibrations_of_walks(run: Run) -> None:
     generator = np.random.default_rng(5)
     hops = generator.poisson(0.02, (600, 6, 1)) * generator.choice([-2.5, 2.5], (600, 6, 3)) / 3**0.5
@@ -297,7 +307,7 @@ def test_mechanism_and_vibrations_of_walks(run: Run) -> None:
     assert Path("m.png").stat().st_size > 10_000
     assert "Li hops at 600 K" in output
     assert run("vibrations", "walk.extxyz", "--interval-ps", "0.1", "-o", "v.json")[2].startswith(
-        "error: vibrations: frames are 0.1 ps apart, expected at most 0.02 ps"
+        "error: vibrations: frames are 0.1 ps apart, expected at most 0.0125 ps"
     )
     assert run("vibrations", "walk.extxyz", "--interval-ps", "0.01", "-o", "v.json", "--figure", "v.png")[0] == 0
     assert {row["unit"] for row in json.loads(Path("v.json").read_text())["quantities"]} == {"THz"}

@@ -181,7 +181,7 @@ def vibrations(
 ) -> None:
     """Vibrational density of states and attempt frequency of each element.
 
-    Trajectories need frames 0.01 ps apart or less (`mlsim md --interval-ps 0.008`), and count as independent glasses.
+    Trajectories need frames 0.0125 ps apart or less (`mlsim md --interval-ps 0.008`), and count as independent glasses.
     """
     from mlsim.transport import attempt_frequency
 

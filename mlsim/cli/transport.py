@@ -278,6 +278,10 @@ def by_temperature(
             f"--temperature-K: {len(temperatures_K)} temperatures for {len(files)} trajectories; "
             "give one for all or one for each, in their order"
         )
+    once = {file.resolve() for file in files}
+    if len(once) < len(files):
+        again = next(f for number, f in enumerate(files) if f.resolve() in {g.resolve() for g in files[:number]})
+        raise SettingsError(f"{again}: given twice; trajectories count as independent glasses, give each once")
     given = list(temperatures_K) * len(files) if len(temperatures_K) == 1 else list(temperatures_K)
     groups: dict[float, list[Trajectory]] = {}
     for number, file in enumerate(files):

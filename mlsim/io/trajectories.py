@@ -42,6 +42,7 @@ Floats: TypeAlias = NDArray[np.float64]
 _BLOCK = 256
 _BLOCK_VALUES = 100_000  # coordinates of frames that are read at a time
 _LONGEST_STEP = 0.45
+_SAME_K = 0.5
 
 
 def read_trajectory(
@@ -66,7 +67,7 @@ def read_trajectory(
         Time between neighbouring frames of the file, ps. Our own files carry it; others need it, unless each frame
         says `time_ps` in its comment line.
     temperature_K
-        Temperature, K; our own files carry it.
+        Temperature, K; our own files carry it, and refuse another.
     first, last, stride
         Takes the frames first <= i < last of the file, each `stride`-th of them; `last` is the end by default.
     wrapped
@@ -118,6 +119,9 @@ def _read_own(file: Path, frames: slice, interval_ps: float | None, temperature_
         held = store.attrs.get("temperature_K")
     if interval_ps is not None and not math.isclose(interval_ps, interval, rel_tol=1e-6):
         raise DataError(f"{file}: frames are {interval:g} ps apart, not {interval_ps:g}; leave the interval out")
+    differs = temperature_K is not None and held is not None and abs(temperature_K - float(held)) > _SAME_K
+    if differs:
+        raise DataError(f"{file}: is a run at {float(held):g} K, not {temperature_K:g}; leave the temperature out")
     temperature = temperature_K if temperature_K is not None else (None if held is None else float(held))
     return Trajectory(positions, _one_cell_if_constant(cell), elements, interval * stride, temperature, energy)
 

@@ -55,6 +55,8 @@ def conductivity_nernst_einstein(
     for name, value in (("temperature_K", temperature_K), ("carriers_per_A3", carriers_per_A3)):
         if not (math.isfinite(value) and value > 0):
             raise DataError(f"conductivity: {name} = {value}, expected a positive number")
+    if not (math.isfinite(charge) and charge):
+        raise DataError(f"conductivity: charge = {charge}, expected a number other than 0")
     per_volume = carriers_per_A3 * charge**2 * diffusivity_cm2_s / CM2_S_PER_A2_PS  # e²/(Å ps)
     return per_volume / (BOLTZMANN_EV_PER_K * temperature_K) * S_M_PER_E2_EV_A_PS * MS_CM_PER_S_M
 

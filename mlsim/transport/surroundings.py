@@ -1,7 +1,8 @@
 """Which anions ions meet, and whether those near one kind move more slowly than those near the other only.
 
 Every ion is looked at each half picosecond: it is *near O* with at least one O inside the cut-off of the pair, else
-*near Cl only*. Hops are charged to the class in which they begin, so each class has a rate: hops per time spent in it.
+*near Cl only*. Hops are charged to the class of the stay that they end, looked at one averaging time before the ion
+is half way, so each class has a rate: hops per time spent in it.
 """
 
 from __future__ import annotations
@@ -154,7 +155,8 @@ def _one_glass(
     resting = anion_counts(trajectory, element, cutoffs_A, sampled)
     is_near = resting[near] > 0
     last = len(sampled) - 1
-    before = is_near[np.minimum(hops.frame // stride, last), hops.ion]
+    # at hops.frame the ion is half way to the next site and may have left the anion that it sat beside
+    before = is_near[np.maximum(hops.frame - width, 0) // stride, hops.ion]
     after = is_near[np.minimum((hops.frame + 2 * width) // stride, last), hops.ion]
     middle, where = np.unique(hops.frame + width // 2, return_inverse=True)
     hopping = anion_counts(trajectory, element, cutoffs_A, middle)

@@ -414,6 +414,8 @@ def test_wrong_hdf5_files_are_told_apart(tmp_path):
     assert message(read_trajectory, merged, first=9) == f"{merged}: no frame from 9 on, it holds 4"
     text = message(read_trajectory, merged, interval_ps=0.3)
     assert text == f"{merged}: frames are 0.1 ps apart, not 0.3; leave the interval out"
+    text = message(read_trajectory, merged, temperature_K=300.0)
+    assert text == f"{merged}: is a run at 700 K, not 300; leave the temperature out"
     with h5py.File(merged, "a") as store:
         store.attrs["version"] = 99
     text = message(read_trajectory, merged)

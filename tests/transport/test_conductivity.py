@@ -99,6 +99,8 @@ def test_carriers_are_counted_at_the_mean_volume():
     [
         ((1e-8, 0.0, 0.01), "conductivity: temperature_K = 0.0, expected a positive number"),
         ((1e-8, 300.0, -1), "conductivity: carriers_per_A3 = -1, expected a positive number"),
+        ((1e-8, 300.0, 0.01, 0.0), "conductivity: charge = 0.0, expected a number other than 0"),
+        ((1e-8, 300.0, 0.01, float("nan")), "conductivity: charge = nan, expected a number other than 0"),
     ],
 )
 def test_impossible_conditions_are_refused(arguments, message):

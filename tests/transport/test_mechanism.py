@@ -160,6 +160,24 @@ def test_an_anion_that_slows_ions_down_is_found():
         mobility_by_surroundings(glasses, hops, "Li", {"O": 2.5, "Cl": 2.5}, near="S")
 
 
+def test_hops_begin_in_the_surroundings_of_the_stay_and_not_of_the_way():
+    rng = np.random.default_rng(12)
+    # to and fro between two sites 3 Å apart, one of them beside O, in 1 ps each: half way no O is within 2.5 Å
+    stays, way = 40, np.linspace(0, 1, 11)[1:-1]
+    cycle = np.concatenate([np.zeros(stays), way, np.ones(stays), way[::-1]])
+    along = np.stack([np.roll(np.tile(cycle, 20), shift) for shift in rng.integers(0, len(cycle), 6)], axis=1)
+    lithium = np.zeros((*along.shape, 3))
+    lithium[:, :, 0] = 3.0 * along
+    lithium[:, :, 1] = 6.0 * np.arange(6)
+    beside = [np.broadcast_to(lithium[0] * [0, 1, 0] + [x, 0, 0], lithium.shape) for x in (-1.9, 4.9)]
+    positions = np.concatenate([lithium, *beside], axis=1)
+    elements = ("Li",) * 6 + ("O",) * 6 + ("Cl",) * 6
+    glass = Trajectory(positions + rng.normal(0, 0.05, positions.shape), CELL * 3, elements, 0.1, 600.0)
+    found = mobility_by_surroundings([glass], [hops_of(glass, "Li", drift="none")], "Li", {"O": 2.5, "Cl": 2.5})
+    for change in (("near", "away"), ("away", "near")):
+        assert found.changes[change].value == pytest.approx(0.5, abs=0.03)
+
+
 def test_neighbours_are_counted_by_kind():
     positions = np.array([[[0, 0, 0], [2.0, 0, 0], [0, 2.4, 0], [0, 0, 19.0]]])
     trajectory = Trajectory(positions, CELL, ("Li", "O", "Cl", "Cl"), 1.0)

@@ -45,9 +45,12 @@ def test_what_cannot_show_vibrations_is_refused():
     with pytest.raises(DataError) as caught:
         vibrations(coarse, "Li")
     assert str(caught.value) == (
-        "vibrations: frames are 0.05 ps apart, expected at most 0.02 ps; run a few ps of 'mlsim md' with "
+        "vibrations: frames are 0.05 ps apart, expected at most 0.0125 ps; run a few ps of 'mlsim md' with "
         "--interval-ps 0.008"
     )
+    # at 0.02 ps the spectrum would end at 17.5 THz and lose the half of O, without a word
+    with pytest.raises(DataError, match=r"frames are 0.02 ps apart, expected at most 0.0125 ps"):
+        vibrations(oscillators(rng, [5.0, 22.0], n=2, n_frames=400, dt=0.02), "Li")
     with pytest.raises(DataError, match=r"vibrations: 0.792 ps, expected at least 4 ps; run longer"):
         vibrations(oscillators(rng, [5.0], n=2, n_frames=100), "Li")
 
