@@ -49,7 +49,7 @@ def write_results(
         write_structure(output / f"run_{number:03d}.extxyz", run.atoms)
         _write_curves(output, number, run, sets)
     _write_means(output, ensemble, sets)
-    rows = _fit_rows(ensemble, sets)
+    rows = _fit_rows(ensemble, sets) + _soft_rows(ensemble, settings)
     topology, found = _topology(ensemble, wanted)
     rows += _with_verdicts(topology, found)
     sha = None
@@ -130,6 +130,29 @@ def _fit_rows(ensemble: Ensemble, sets: Sequence[DataSet]) -> list[QuantityRow]:
             "; ".join(sorted({r.convergence.reason for r in runs})[:3]),
         ),
     ]
+    return rows
+
+
+def _soft_rows(ensemble: Ensemble, settings: RefineSettings) -> list[QuantityRow]:
+    """Where the soft constraints ended: what each coordination target reached, and the penalty of all together."""
+    from mlsim.curve import estimate_over
+    from mlsim.io.results import QuantityRow
+    from mlsim.rmc import coordination_reached
+
+    rows = []
+    for number, target in enumerate(settings.coordination, start=1):
+        pair, within = f"{target.centre}-{target.neighbour}", f"within {target.radius_A:g} Å"
+        wanted = f"mean number {within}; asked: {target.mean} ± {target.sigma:g}"
+        if target.window is not None:
+            span = f"{target.window[0]} to {target.window[1]} {target.neighbour} {within}"
+            wanted = f"share of {target.centre} with {span}; asked: {target.share:g} ± {target.sigma:g}"
+        reached = [coordination_reached(run.atoms, target) for run in ensemble.fitted]
+        name = f"coordination_target_{number}_{pair.lower().replace('-', '_')}"
+        rows.append(QuantityRow(name, estimate_over(reached, "1"), wanted))
+    if settings.coordination or settings.valence_sigma is not None:
+        penalties = [float(run.penalty[-1]) for run in ensemble.fitted]
+        method = "sum of (miss/sigma)² of coordination targets and bond valences at the end"
+        rows.append(QuantityRow("soft_penalty", estimate_over(penalties, "1"), method))
     return rows
 
 

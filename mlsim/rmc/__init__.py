@@ -5,7 +5,7 @@ data) → `influences` (what the data constrain), `energy_costs` (what the fit c
 """
 
 from mlsim.rmc.bond_valence import BOND_VALENCE_LENGTHS_A, bond_valence_sums
-from mlsim.rmc.constraints import CoordinationTarget
+from mlsim.rmc.constraints import CoordinationTarget, coordination_reached
 from mlsim.rmc.convergence import Convergence
 from mlsim.rmc.data import DataSet, data_set
 from mlsim.rmc.ensemble import Ensemble, refine_ensemble
@@ -26,6 +26,7 @@ __all__ = [
     "RefineSettings",
     "Refined",
     "bond_valence_sums",
+    "coordination_reached",
     "data_set",
     "energy_costs",
     "influences",

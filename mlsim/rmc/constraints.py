@@ -16,7 +16,7 @@ from mlsim.errors import DataError, SettingsError
 from mlsim.geometry import neighbour_pairs
 from mlsim.melt_quench import default_minimum_distances
 
-__all__ = ["CoordinationTarget", "minimum_distances_for"]
+__all__ = ["CoordinationTarget", "coordination_reached", "minimum_distances_for"]
 
 Floats = NDArray[np.float64]
 Pair = tuple[str, str]
@@ -65,6 +65,26 @@ class CoordinationTarget(BaseModel):
         if self.window is not None and not 0 <= self.window[0] <= self.window[1]:
             raise ValueError(f"window {self.window[0]} to {self.window[1]}, expected 0 <= fewest <= most")
         return self
+
+
+def coordination_reached(atoms: Atoms, target: CoordinationTarget) -> float:
+    """Return what a configuration has where `target` asks: mean number of neighbours, or share of centres inside.
+
+    Parameters
+    ----------
+    atoms
+        Periodic, with the two elements of the target.
+    target
+        See `CoordinationTarget`.
+    """
+    found = neighbour_pairs(atoms.positions, atoms.cell.array, target.radius_A)
+    symbols = np.array(atoms.get_chemical_symbols())
+    chosen = (symbols[found.first] == target.centre) & (symbols[found.second] == target.neighbour)
+    numbers = np.bincount(found.first[chosen], minlength=len(atoms))[symbols == target.centre]
+    if target.window is None:
+        return float(numbers.mean())
+    fewest, most = target.window
+    return float(((numbers >= fewest) & (numbers <= most)).mean())
 
 
 def minimum_distances_for(atoms: Atoms, given_A: Mapping[Pair, float]) -> tuple[dict[Pair, float], tuple[str, ...]]:

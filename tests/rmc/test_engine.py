@@ -16,6 +16,7 @@ from mlsim.rmc import (
     DataSet,
     RefineSettings,
     bond_valence_sums,
+    coordination_reached,
     influences,
     misfit_and_gradient,
     refine,
@@ -129,6 +130,8 @@ def test_coordination_and_bond_valence_are_brought_to_their_targets() -> None:
     li_cl = (d[symbols == "Li"][:, symbols == "Cl"] < 3.0).sum(axis=1)
     expected = ((zr_o.mean() - 1.5) / 0.01) ** 2 + ((np.isin(li_cl, [2, 3]).mean() - 0.5) / 0.01) ** 2
     assert state.penalty() == pytest.approx(expected, abs=1e-9)
+    assert coordination_reached(moved, target) == pytest.approx(zr_o.mean())
+    assert coordination_reached(moved, window) == pytest.approx(np.isin(li_cl, [2, 3]).mean())
     valence = state_of(atoms, [], SETTINGS.model_copy(update={"valence_sigma": 0.2}))
     before = valence.penalty()
     valence.run(20000)
