@@ -65,7 +65,7 @@ def error_over_glasses(values: Floats, errors: Floats, scale: float | None = Non
     --------
     >>> from numpy import array
     >>> round(error_over_glasses(array([1.0, 1.02, 0.98, 1.0]), array([0.02] * 4)), 3)  # alike: the errors over root n
-    0.011
+    0.012
     >>> round(error_over_glasses(array([1.0, 1.4, 0.7, 0.9]), array([0.02] * 4)), 2)  # 0.15 by the spread alone
     0.19
     """
