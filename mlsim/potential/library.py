@@ -122,7 +122,7 @@ def load(
     ----------
     name_or_path
         Name of a shipped potential, a MACE model file, a file made by ``mlsim potential compile``, or a committee made
-        by ``mlsim potential calibrate`` (device, dtype, engine and threads are then the defaults).
+        by ``mlsim potential calibrate``, for which device, dtype and engine stay at their defaults.
     device
         ``cpu`` or ``cuda``; a GPU is used when there is one and the model is not compiled. The compiled engine is CPU.
     dtype
@@ -147,6 +147,11 @@ def load(
     if info.deviations_eV_A is not None:
         from mlsim.potential.committee import load_committee, read_committee_file
 
+        if device not in (None, "cpu") or dtype != "float32" or engine != "auto":
+            raise SettingsError(
+                f"potential '{info.name}': a committee takes no device, dtype or engine, "
+                f"got {device}, {dtype}, {engine}; name its leader"
+            )
         members, found = read_committee_file(Path(name_or_path))
         return load_committee(members, calibration=found)
     wants_cpu = device in (None, "cpu")

@@ -149,6 +149,8 @@ def test_a_committee_file_is_a_potential_with_its_thresholds(tmp_path: Path) -> 
     assert (info.name, info.about) == ("committee.json", "committee of 2, led by a.npz")
     assert info.elements == describe("lzoc-base").elements
     assert info.deviations_eV_A == (0.2, 0.5)
+    with pytest.raises(SettingsError, match="a committee takes no device, dtype or engine, got None, float64, auto"):
+        load(path, dtype="float64")
     committee = load(path)
     assert committee.n_members == 2
     assert committee.calibration == FOUND
