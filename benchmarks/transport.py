@@ -10,7 +10,8 @@ the environment of mlsim.
 
 Walks: ions hop 2.5 Å at random times and share a common step, so that tracer D, charge D = 1.5 D and Haven ratio = 2/3
 are known exactly; they rattle in cages (0.3 Å in each direction, as many framework atoms 0.15 Å), and the whole cell
-drifts. Arrhenius with 0.30 eV between 500 and 650 K.
+drifts. Arrhenius with 0.30 eV between 500 and 650 K. In the parts "back" a share of the hops leads straight back to
+where the ion came from, and hops are more frequent, so that the same diffusivities remain.
 """
 
 from __future__ import annotations
@@ -37,7 +38,13 @@ ENERGY_EV, PREFACTOR = 0.30, 0.05 * math.exp(0.30 / (BOLTZMANN * 600.0))  # Å²
 KELVINS = (500.0, 550.0, 600.0, 650.0)
 HAVEN, HOP_A, CAGE_A, FRAMEWORK_A, N_FRAMES = 2 / 3, 2.5, 0.3, 0.15, 2000
 QUANTITIES = ("tracer D", "charge D", "Haven ratio", "Ea", "ln sigma(298 K)")
-PARTS = {"100x1": (100, 1, 0.0), "500x1": (500, 1, 0.0), "100x4": (100, 4, 0.15)}  # ions, glasses, their spread
+PARTS = {  # ions, glasses, their spread, share of hops that lead straight back
+    "100x1": (100, 1, 0.0, 0.0),
+    "500x1": (500, 1, 0.0, 0.0),
+    "100x4": (100, 4, 0.15, 0.0),
+    "100x1-back": (100, 1, 0.0, 0.3),
+    "500x1-back": (500, 1, 0.0, 0.3),
+}
 HERE = Path(__file__).parent
 
 
@@ -47,15 +54,24 @@ def diffusivity_at(kelvin: float) -> float:
 
 
 def walk(
-    rng: np.random.Generator, n_ions: int, kelvin: float, factor: float = 1.0, n_frames: int = N_FRAMES
+    rng: np.random.Generator,
+    n_ions: int,
+    kelvin: float,
+    factor: float = 1.0,
+    n_frames: int = N_FRAMES,
+    back_hops: float = 0.0,
 ) -> Trajectory:
     """Return a walk of Li in a drifting framework of Zr, frames 1 ps apart."""
     variance = 2 * diffusivity_at(kelvin) * factor
     common = (1 / HAVEN - 1) / (n_ions - 1)
-    hops = rng.poisson(3 * variance * (1 - common) / HOP_A**2, (n_frames, n_ions))
-    direction = rng.normal(size=(n_frames, n_ions, 3)).astype(np.float32)
-    direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
-    steps = direction * (HOP_A * np.sqrt(hops))[..., None]
+    rate = 3 * variance * (1 - common) / HOP_A**2
+    if back_hops:
+        steps = steps_with_memory(rng, n_ions, n_frames, rate, back_hops)
+    else:
+        hops = rng.poisson(rate, (n_frames, n_ions))
+        direction = rng.normal(size=(n_frames, n_ions, 3)).astype(np.float32)
+        direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
+        steps = direction * (HOP_A * np.sqrt(hops))[..., None]
     steps += rng.normal(0, math.sqrt(variance * common), (n_frames, 1, 3))
     lithium = np.cumsum(steps, axis=0)
     positions = np.concatenate([lithium, np.zeros((n_frames, n_ions, 3))], axis=1)
@@ -63,6 +79,26 @@ def walk(
     positions[:, n_ions:] += rng.normal(0, FRAMEWORK_A, (n_frames, n_ions, 3))
     positions += np.cumsum(rng.normal(0, 0.05, (n_frames, 1, 3)), axis=0)
     return Trajectory(positions, np.eye(3) * 30.0, ("Li",) * n_ions + ("Zr",) * n_ions, 1.0, kelvin)
+
+
+def steps_with_memory(
+    rng: np.random.Generator, n_ions: int, n_frames: int, rate: float, back_hops: float
+) -> np.ndarray:
+    """Return displacements from frame to frame, Å, of hops of which a share leads straight back.
+
+    Their correlation factor is (1 − p)/(1 + p), so that they diffuse as hops without memory at `rate` per frame do.
+    """
+    steps = np.zeros((n_frames, n_ions, 3), dtype=np.float32)
+    for ion in range(n_ions):
+        times = rng.uniform(0, n_frames, rng.poisson(n_frames * rate * (1 + back_hops) / (1 - back_hops)))
+        hops = rng.normal(size=(len(times), 3))
+        hops *= HOP_A / np.linalg.norm(hops, axis=1, keepdims=True)
+        back = rng.uniform(size=len(times)) < back_hops
+        for n in range(1, len(hops)):
+            if back[n]:
+                hops[n] = -hops[n - 1]
+        np.add.at(steps[:, ion], np.sort(times).astype(int), hops)
+    return steps
 
 
 def ours(runs: dict[float, list[Trajectory]]) -> dict[str, list[tuple[float, float]]]:
@@ -160,11 +196,12 @@ def table(title: str, collected: list[dict[str, list[tuple[float, float]]]]) -> 
 def calibration(seeds: range, peers: str | None, only: str | None, done: Path | None) -> None:
     """Print the calibration table, or one part of it; `done` keeps finished seeds of an interrupted run."""
     print(f"seeds {seeds.start} to {seeds.stop - 1}, {N_FRAMES} ps, 4 temperatures; deviations relative to the truth")
-    for part, (n_ions, n_glasses, differ) in PARTS.items():
+    for part, (n_ions, n_glasses, differ, back) in PARTS.items():
         if only not in (None, part):
             continue
         found = [of_seed(part, seed, done) for seed in seeds]
         say = f"{n_glasses} glasses that differ by {differ:.0%}" if n_glasses > 1 else "1 run a temperature"
+        say += f", {back:.0%} of hops straight back" if back else ""
         table(f"mlsim, {n_ions} ions, {say}", [each["ours"] for each in found])
         if n_glasses == 1:
             table(f"plain polyfit, {n_ions} ions, {say}", [each["plain"] for each in found])
@@ -180,10 +217,10 @@ def of_seed(part: str, seed: int, done: Path | None) -> dict[str, dict[str, list
             kept = json.loads(line)
             if (kept["part"], kept["seed"]) == (part, seed):
                 return kept["found"]
-    n_ions, n_glasses, differ = PARTS[part]
+    n_ions, n_glasses, differ, back = PARTS[part]
     rng = np.random.default_rng([n_ions, n_glasses, seed])
     factors = np.exp(rng.normal(0, differ, n_glasses) - differ**2 / 2)
-    runs = {t: [walk(rng, n_ions, t, f) for f in factors] for t in KELVINS}
+    runs = {t: [walk(rng, n_ions, t, f, back_hops=back) for f in factors] for t in KELVINS}
     found = {"ours": ours(runs)} | ({"plain": plain(runs)} if n_glasses == 1 else {})
     if done is not None:
         with done.open("a") as kept_here:

@@ -313,6 +313,41 @@ def test_mechanism_and_vibrations_of_walks(run: Run) -> None:
     assert {row["unit"] for row in json.loads(Path("v.json").read_text())["quantities"]} == {"THz"}
 
 
+def test_mechanism_and_vibrations_refuse_what_they_would_mix_or_drop(run: Run) -> None:
+    file = random_walk("walk.extxyz", 600, 1)
+    given = ("--temperature-K", "600", "--interval-ps", "0.01", "-o", "m.json")
+    assert run("mechanism", file, "--anions", "O,Clo", *given)[2] == (
+        "error: --anions O,Clo: no element 'Clo' here, did you mean 'Cl'?\n"
+    )
+    frames = [Atoms("Li2Cl2", np.random.default_rng(n).random((4, 3)), cell=[12] * 3, pbc=True) for n in range(9)]
+    write_structure(Path("other.extxyz"), frames)
+    code, _, errors = run("vibrations", file, "other.extxyz", "--interval-ps", "0.01", "-o", "v.json")
+    assert (code, errors) == (
+        2,
+        "error: walk.extxyz, other.extxyz: other elements; glasses of one composition at a time\n",
+    )
+
+
+def test_the_charge_is_formal_unless_given_and_pairs_of_ions_are_in_the_file(run: Run) -> None:
+    generator = np.random.default_rng(3)
+    paths = generator.random((24, 3)) * 12 + np.cumsum(generator.normal(0, 0.4, (400, 24, 3)), axis=0)
+    write_structure(Path("salt.extxyz"), [Atoms("Mg8Cl16", p, cell=[12] * 3, pbc=True) for p in paths])
+    given = ("salt.extxyz", "--element", "Mg", "--temperature-K", "600", "--interval-ps", "1", "--unwrapped", "-o")
+    assert run("transport", *given, "two.json")[0] == 0
+    code, output, errors = run("transport", *given, "one.json", "--charge", "1")
+    assert code == 0
+    assert "note: --charge 1: not the formal charge +2, so no conductivity of all ions together" in errors
+    two, one = (
+        {row["name"]: row["value"] for row in json.loads(Path(name).read_text())["quantities"]}
+        for name in ("two.json", "one.json")
+    )
+    assert two["conductivity_mS_cm"] == pytest.approx(4 * one["conductivity_mS_cm"])
+    pairs = [two[f"conductivity_{pair}_mS_cm"] for pair in ("mg_with_mg", "cl_with_mg", "cl_with_cl")]
+    assert sum(pairs) == pytest.approx(two["conductivity_all_ions_mS_cm"])
+    assert not any("_with_" in name for name in one)
+    assert "with" not in output
+
+
 def test_a_temperature_without_hops_costs_the_others_nothing(run: Run) -> None:
     generator = np.random.default_rng(5)
     rest = generator.random((12, 3)) * 20 + np.zeros((300, 1, 1))

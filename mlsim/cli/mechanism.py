@@ -58,7 +58,7 @@ def mechanism(
     require_absent(output, force)
     if figure is not None:
         require_absent(figure, force)
-    met = tuple(part.strip() for part in anions.split(",") if part.strip())
+    met = _anions(anions)
     groups = by_temperature(trajectories, temperature or [], interval, discard, unwrapped=unwrapped)
     rows: list[QuantityRow] = []
     drawn = []
@@ -82,6 +82,18 @@ def mechanism(
 
         write_mechanism_figure(figure, drawn, element)
         typer.echo(f"wrote {figure}")
+
+
+def _anions(given: str) -> tuple[str, ...]:
+    """Return the elements of a list such as "O,Cl"; those that a cell lacks do no harm."""
+    from mlsim.composition import FORMAL_CHARGES
+    from mlsim.errors import SettingsError, did_you_mean
+
+    names = tuple(part.strip() for part in given.split(",") if part.strip())
+    for name in names:
+        if name not in FORMAL_CHARGES:
+            raise SettingsError(f"--anions {given}: no element '{name}' here, {did_you_mean(name, FORMAL_CHARGES)}")
+    return names
 
 
 def _lengths(
@@ -203,10 +215,17 @@ def vibrations(
 
 
 def _of_trajectories(files: Sequence[Path], interval_ps: float | None) -> dict[str, list[Vibrations]]:
+    from mlsim.errors import SettingsError
     from mlsim.io.trajectories import read_trajectory
     from mlsim.transport import vibrations as of_trajectory
 
     read = [read_trajectory(file, interval_ps=interval_ps) for file in files]
+    for file, trajectory in zip(files, read, strict=True):
+        if trajectory.temperature_K != read[0].temperature_K:
+            both = f"{read[0].temperature_K} and {trajectory.temperature_K} K"
+            raise SettingsError(f"{files[0]}, {file}: {both}; vibrations change with temperature, give one at a time")
+        if set(trajectory.elements) != set(read[0].elements):
+            raise SettingsError(f"{files[0]}, {file}: other elements; glasses of one composition at a time")
     return {e: [of_trajectory(t, e) for t in read] for e in sorted(set(read[0].elements))}
 
 

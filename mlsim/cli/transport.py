@@ -51,7 +51,7 @@ def transport(
     element: Annotated[str, typer.Option(help="The ion that moves.")] = "Li",
     temperature: Temperatures = None,
     interval: Interval = None,
-    charge: Annotated[float, typer.Option(help="Charge of the ion, e.")] = 1.0,
+    charge: Annotated[float | None, typer.Option(help="Charge of the ion, e; its formal charge when left out.")] = None,
     drift: Annotated[
         Literal["auto", "framework", "cell", "none"], typer.Option(help="What displacements are taken against.")
     ] = "auto",
@@ -79,16 +79,17 @@ def transport(
     if figure is not None:
         require_absent(figure, force)
     groups = by_temperature(trajectories, temperature or [], interval, discard, unwrapped=unwrapped)
+    charges = _charges_in(groups, element, charge)
     rows, transition = _transition_rows(quench or [], groups)
     points, flowing = [], {}
     for kelvin, group in sorted(groups.items()):
-        pair, found, reason = _at_one_temperature(group, kelvin, element, charge, drift)
+        pair, found, reason = _at_one_temperature(group, kelvin, element, charges, drift)
         points.append(pair)
         rows += found
         if reason is not None:
             flowing[kelvin] = reason
     limit, refused = (None, {}) if include_above_tg else (transition, flowing)
-    fit, found = _arrhenius_rows(points, groups, element, charge, limit, refused)
+    fit, found = _arrhenius_rows(points, groups, element, charges[element], limit, refused)
     write_rows(output, rows + found)
     if figure is not None:
         from mlsim.report.transport_figure import write_transport_figure
@@ -101,14 +102,14 @@ def _at_one_temperature(
     group: Sequence[Trajectory],
     kelvin: float,
     element: str,
-    charge: float,
+    charges: Mapping[str, float],
     drift: Literal["auto", "framework", "cell", "none"],
 ) -> tuple[Diffusion, list[QuantityRow], str | None]:
     """Return the tracer diffusivity, the rows, and why it is a liquid if it is one; say what needs care."""
     from mlsim.transport import diffusivities, framework_diffusivities, framework_undecided, liquid_reason
 
     pair = diffusivities(group, element, drift=drift, temperature_K=kelvin)
-    rows = _rows_at(pair, group, element, charge)
+    rows = _rows_at(pair, group, element, charges)
     for note in pair[0].notes:
         _say(f"{kelvin:g} K: {note}")
     framework = framework_diffusivities(group, element, temperature_K=kelvin)
@@ -121,7 +122,7 @@ def _at_one_temperature(
 
 
 def _rows_at(
-    pair: tuple[Diffusion, Diffusion], group: Sequence[Trajectory], element: str, charge: float
+    pair: tuple[Diffusion, Diffusion], group: Sequence[Trajectory], element: str, charges: Mapping[str, float]
 ) -> list[QuantityRow]:
     """Return what is known at one temperature."""
     from mlsim.io.results import UPPER_BOUND
@@ -129,6 +130,7 @@ def _rows_at(
 
     tracer, together = pair
     kelvin, carriers, ion = tracer.temperature_K, carriers_per_A3(group, element), element.lower()
+    charge = charges[element]
 
     def method(found: Diffusion, of: str) -> str:
         said = found.reason if found.diffusive else f"{UPPER_BOUND} (95 %), {found.reason}"
@@ -145,7 +147,7 @@ def _rows_at(
     ratio = haven_ratio(tracer, together)
     if ratio is not None:
         rows.append(row("haven_ratio", ratio, "tracer over collective diffusivity", kelvin))
-    rows += _all_ions_row(tracer, group)
+    rows += _all_ions_rows(tracer, together, group, charges)
     slowing = ageing(group, tracer)
     if slowing is not None:
         text = "diffusivity in the second half of the runs over that in the first; below one: ageing"
@@ -155,22 +157,41 @@ def _rows_at(
     return rows
 
 
-def _all_ions_row(tracer: Diffusion, group: Sequence[Trajectory]) -> list[QuantityRow]:
-    """Return the conductivity of all ions, for cells whose formal charges are known."""
+def _charges_in(groups: Groups, element: str, given: float | None) -> dict[str, float]:
+    """Return the formal charges of all elements, or that of the ion only where they are not known or overridden."""
     from mlsim.composition import Composition
     from mlsim.errors import MlsimError
+
+    elements = list(next(iter(groups.values()))[0].elements)
+    try:
+        formal: dict[str, float] = dict(Composition.of_atoms(elements).formal_charges())
+    except MlsimError:
+        formal = {}
+    if given is None:
+        return {element: 1.0} | formal
+    if formal.get(element, given) != given:
+        _say(f"--charge {given:g}: not the formal charge {formal[element]:+g}, so no conductivity of all ions together")
+        return {element: given}
+    return {element: given} | formal
+
+
+def _all_ions_rows(
+    tracer: Diffusion, together: Diffusion, group: Sequence[Trajectory], charges: Mapping[str, float]
+) -> list[QuantityRow]:
+    """Return the conductivity of all ions and the share of each pair, where charges of all are known."""
     from mlsim.transport import ionic_conductivity
 
-    if tracer.window is None:
+    if together.window is None or not set(group[0].elements) <= set(charges):
         return []
-    try:
-        charges = Composition.of_atoms(list(group[0].elements)).formal_charges()
-    except MlsimError:
-        return []  # a cell that is not neutral with the charges we know: nothing to say
-    found = ionic_conductivity(group, charges, tracer.window, temperature_K=tracer.temperature_K)
+    kelvin = tracer.temperature_K
+    found = ionic_conductivity(group, charges, together.window, temperature_K=kelvin, n_hops=tracer.n_hops)
     shares = ", ".join(f"{e} {share:.2f}" for e, share in found.transference.items())
     text = f"Einstein, all ions with formal charges and their cross terms; transference {shares}"
-    return [row("conductivity_all_ions_mS_cm", found.total, text, tracer.temperature_K)]
+    pairs = [
+        row(f"conductivity_{a.lower()}_with_{b.lower()}_mS_cm", estimate, "its part of all ions together", kelvin)
+        for (a, b), estimate in found.pairs.items()
+    ]
+    return [row("conductivity_all_ions_mS_cm", found.total, text, kelvin), *pairs]
 
 
 def _transition_rows(files: Sequence[Path], groups: Groups) -> tuple[list[QuantityRow], float | None]:
@@ -314,7 +335,7 @@ def write_rows(output: Path, rows: Sequence[QuantityRow]) -> None:
     from mlsim.io.results import Provenance, write_result
 
     write_result(output, rows, Provenance.here())
-    print_rows(rows)
+    print_rows([row for row in rows if "_with_" not in row.name])  # ten a temperature: in the file, and in reports
     typer.echo(f"wrote {output}")
 
 

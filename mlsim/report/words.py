@@ -29,6 +29,7 @@ GROUPS: Final = (
     "Polyhedra",
     "Anion surroundings",
     "Transport",
+    "Conductivity by pairs",
     "Mechanism",
     "Fit to data",
     "Other",
@@ -101,6 +102,7 @@ _PATTERNS: Final = tuple(
         (r"([a-z]+)_rings_(\d)_per_[a-z]+", "rings of {1} {0}, per {0}", "Zr–Zr links"),
         (r"[a-z]+_[a-z]+_edge_([a-z]+)_([a-z]+)_fraction", "edge, through {0} and {1}", "Zr–Zr links"),
         (r"[a-z]+_[a-z]+_face_([a-z]+)_([a-z]+)_([a-z]+)_fraction", "face, through {0}, {1} and {2}", "Zr–Zr links"),
+        (r"conductivity_([a-z]+)_with_([a-z]+)_mS_cm", "Conductivity, {0} with {1}", "Conductivity by pairs"),
         (r"([a-z]+)_charge_diffusivity_cm2_s", "{0} charge diffusivity", "Transport"),
         (r"([a-z]+)_diffusivity_cm2_s", "{0} diffusivity", "Transport"),
     )

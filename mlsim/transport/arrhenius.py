@@ -39,6 +39,7 @@ ONE_SIGMA = 0.6826894921370859
 _DRAWS = 20_000
 _LARGEST_LN = 700.0
 _SAME_K = 1e-6
+_TRUST_IN_ERRORS = 4.0  # points' worth: two spare points scatter by chance, and alone would enlarge errors by a fifth
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class ArrheniusFit:
         Standard errors of ln D of the points, shape (point,); without what glasses differ by where that is known.
     error_scale
         Factor by which the errors were enlarged because the points scatter about the line more than their errors
-        say: sqrt(chi²/(points - 2)), never below 1.
+        say: sqrt((chi² + 4)/(points - 2 + 4)), never below 1; without errors, the scatter sqrt(chi²/(points - 2)).
     flags
         Sentences about what was left out and what should make the reader careful; empty when all is well.
     ln_prefactor
@@ -213,9 +214,11 @@ def arrhenius(
 def _enlarged(residual: Floats, sigma: Floats | None) -> tuple[Floats, float]:
     """Errors of ln D, enlarged (or, without errors, given) by the scatter about the line, and the factor."""
     unit = np.ones(len(residual)) if sigma is None else sigma
-    spare = len(residual) - 2
-    excess = math.sqrt(float(((residual / unit) ** 2).sum()) / spare) if spare else 1.0
-    scale = excess if sigma is None else max(1.0, excess)
+    spare, chi_squared = len(residual) - 2, float(((residual / unit) ** 2).sum())
+    if sigma is None:
+        scale = math.sqrt(chi_squared / spare)
+    else:
+        scale = max(1.0, math.sqrt((chi_squared + _TRUST_IN_ERRORS) / (spare + _TRUST_IN_ERRORS)))
     return scale * unit, scale
 
 

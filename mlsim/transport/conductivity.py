@@ -95,7 +95,7 @@ def charge_diffusivity(
     Parameters
     ----------
     trajectories, element, drift, temperature_K, hop_length_A
-        As for `diffusivity`; the window is that of the single ions.
+        As for `diffusivity`; the window starts where single ions begin to diffuse and ends 16 times later.
 
     Notes
     -----

@@ -1,12 +1,14 @@
 """Diffusivity of ions from independent glasses, with an error that holds, or an upper bound.
 
 D is the slope of the mean squared displacement over six in the window that `mlsim.transport.fit_window` finds on the
-mean over all glasses. Its error never comes from the scatter of correlated frames:
+mean over all glasses: for single ions where hops are forgotten, for the charge, whose error is ten times as large,
+from where motion is diffusive on. Its error never comes from the scatter of correlated frames:
 
 - within a glass it is the spread of the slopes of single ions; where there are few ions (or one path of the charge)
   it is the error that a random walk with hops of the given length would have; where there is one glass only, its
   blocks of time are compared as glasses are below,
 - over glasses what they differ by is weighed against what the errors within them explain: `over_glasses`,
+- what hops that are undone would add to the slope in the window, at a usual share of them, is added,
 - where the slope still falls from the window to later lags, by more than chance makes it in one case of a hundred,
   that change is added.
 """
@@ -37,8 +39,10 @@ from mlsim.transport.fit_window import (
     FitWindow,
     diffusive_window,
     line_weights,
+    memory_of_hops,
     rattling,
     relative_variance,
+    settled_window,
     slope_change,
 )
 from mlsim.transport.over_glasses import error_over_glasses, variance_between
@@ -171,24 +175,58 @@ def diffusivities(
 ) -> tuple[Diffusion, Diffusion]:
     """Return tracer and charge diffusivity of an element, reading each trajectory once; see `diffusivity`.
 
-    The charge diffusivity is that of `mlsim.transport.charge_diffusivity`, in the window of the tracer.
+    The charge diffusivity is that of `mlsim.transport.charge_diffusivity`; its window starts earlier and ends later.
     """
     temperature = temperature_of(trajectories, temperature_K)
     lags = common_lags(trajectories)
     pairs = [tracer_and_charge(t, element, drift=drift, lags=lags) for t in trajectories]
     curves = [tracer for tracer, _ in pairs]
     pooled = pool(curves)
-    window, reason = diffusive_window(pooled, hop_length_A=hop_length_A)
-    blocks = _block_curves(trajectories[0], element, drift, window) if len(trajectories) == 1 else []
-    given: dict[str, Any] = {"temperature_K": temperature, "hop_length_A": hop_length_A}
+    early, reason = diffusive_window(pooled, hop_length_A=hop_length_A)
+    window, longer = None, None
+    if early is not None:
+        window = settled_window(pooled, early, hop_length_A=hop_length_A)
+        longer = early.extended(_LONGER_FOR_CHARGE, float(lags[-1]) * pooled.interval_ps)
+        reason = f"diffusive: fitted from {window}"
+    blocks = _block_curves(trajectories[0], element, drift, early) if len(trajectories) == 1 else []
+    given: dict[str, Any] = {"temperature_K": temperature, "hop_length_A": hop_length_A, "block_window": early}
     one = slope_estimate(curves, pooled, window, reason, **given, blocks=[block for block, _ in blocks])
     charge = [together for _, together in pairs]
     given |= {"usual_cm2_s": one.diffusivity.value, "blocks": [block for _, block in blocks]}
-    longer = (
-        None if one.window is None else one.window.extended(_LONGER_FOR_CHARGE, float(lags[-1]) * pooled.interval_ps)
-    )
-    together = slope_estimate(charge, pool(charge), longer, one.reason, **given)
+    said = reason if longer is None else f"diffusive: fitted from {longer}"
+    together = slope_estimate(charge, pool(charge), longer, said, **given)
+    if window is not None and longer is not None and one.diffusive:
+        together = _without_memory(together, _in_one_over_other(pooled, window, longer))
     return one, together
+
+
+def _in_one_over_other(msd: MeanSquaredDisplacement, window: FitWindow, other: FitWindow) -> float:
+    """Slope in a window over that in another one."""
+    rattle = rattling(msd, window)
+    slopes = []
+    for each in (window, other):
+        inside = each.holds(msd.lag_ps)
+        slopes.append(float(msd.msd_A2[inside] @ line_weights(msd.lag_frames[inside], msd.n_frames, rattle)))
+    return slopes[0] / slopes[1]
+
+
+def _without_memory(charge: Diffusion, factor: float) -> Diffusion:
+    """Return the charge diffusivity times a factor, that by which single ions slow down once hops are forgotten.
+
+    The charge is fitted from where motion becomes diffusive, or a single path would leave too few displacements. So D
+    and D_sigma meet in one window, and the Haven ratio is that of this window. As ions together need not forget as
+    single ones do, the whole correction is in the error, too.
+    """
+    d = charge.diffusivity
+    if d.standard_error is None:
+        return charge
+    error = math.hypot(factor * d.standard_error, (1 - factor) * d.value)
+    return replace(
+        charge,
+        diffusivity=Estimate(factor * d.value, error, d.n_independent, d.unit),
+        per_glass_cm2_s=tuple(factor * v for v in charge.per_glass_cm2_s),
+        per_glass_error_cm2_s=tuple(factor * e for e in charge.per_glass_error_cm2_s),
+    )
 
 
 def slope_estimate(
@@ -201,10 +239,11 @@ def slope_estimate(
     hop_length_A: float,
     usual_cm2_s: float = 0.0,
     blocks: Sequence[MeanSquaredDisplacement] = (),
+    block_window: FitWindow | None = None,
 ) -> Diffusion:
     """Return D from the displacements of each glass in a given window, or an upper bound without a window.
 
-    `blocks` are the displacements within blocks of time, for a single glass.
+    `blocks` are the displacements within blocks of time, for a single glass, compared in `block_window` (`window`).
 
     Where the error is that of a model walk it is taken for a diffusivity of at least `usual_cm2_s`, so that a walk
     that happened to go slowly does not also claim a small error.
@@ -218,9 +257,14 @@ def slope_estimate(
     errors = np.array([error for _, error in fits]) * CM2_S_PER_A2_PS
     error = error_over_glasses(values, errors)
     if blocks:
-        error = math.hypot(error, _error_over_blocks(curves[0], blocks, window, rattle, hop_length_A, error, usual))
+        expected = max(abs(fits[0][0]), usual)
+        variance = error**2 / _variance_of_walk(curves[0], window, rattle, hop_length_A, expected)
+        within = block_window or window
+        error = math.hypot(error, _error_over_blocks(blocks, within, rattle, hop_length_A, variance, usual))
     value = float(values.mean())
     bend, notes = _bend(pooled, window)
+    if len(pooled.per_walker_A2) >= _ENOUGH_IONS:  # not for the path of a charge, whose windows are compared otherwise
+        bend = max(bend, memory_of_hops(pooled, window, hop_length_A=hop_length_A, rattle=rattle))
     estimate = Estimate(value, math.hypot(error, bend * value), len(values), "cm2/s")
     if value <= 0:
         return _upper_bound(
@@ -322,23 +366,22 @@ def _variance_of_walk(
 
 
 def _error_over_blocks(
-    curve: MeanSquaredDisplacement,
     blocks: Sequence[MeanSquaredDisplacement],
     window: FitWindow,
     rattle: float,
     hop_length_A: float,
-    error: float,
+    variance: float,
     usual: float,
 ) -> float:
     """Error that a mobility which changes from block to block adds to the error of a steady walk, cm²/s.
 
-    Blocks lose the displacements that cross their ends, so their slopes scatter more than root n blocks times the
-    error of the whole; by how much the model walk says.
+    `variance` is the error of the whole squared over what the model walk says for it: ions may hop less regularly.
+    What slopes of blocks scatter more than that is taken for a change.
     """
     slopes = np.array([_slope(block, window, rattle, hop_length_A, usual)[0] for block in blocks]) * CM2_S_PER_A2_PS
     expected = max(abs(float(slopes.mean())) / CM2_S_PER_A2_PS, usual)
-    in_block, in_whole = (_variance_of_walk(c, window, rattle, hop_length_A, expected) for c in (blocks[0], curve))
-    within = np.full(len(blocks), error * math.sqrt(in_block / in_whole))
+    in_block = _variance_of_walk(blocks[0], window, rattle, hop_length_A, expected)
+    within = np.full(len(blocks), math.sqrt(variance * in_block))
     return math.sqrt(variance_between(slopes, within) / len(blocks))
 
 

@@ -21,6 +21,7 @@ from mlsim.trajectory import Trajectory
 from mlsim.transport.diffusion import Diffusion
 from mlsim.transport.displacement import mean_squared_displacement
 from mlsim.transport.fit_window import line_weights
+from mlsim.transport.over_glasses import error_over_glasses
 
 __all__ = ["ageing", "equilibrated", "equilibration_frame", "statistical_inefficiency"]
 
@@ -117,18 +118,17 @@ def ageing(trajectories: Sequence[Trajectory], diffusion: Diffusion) -> Estimate
         return None
     weights = line_weights(lags, half)
     drift = reference.drift
-    halves = []
+    first: list[Floats] = []
+    second: list[Floats] = []
     for t in trajectories:
-        pieces = (t.between(0, half), t.between(half, 2 * half))
-        halves.append(
-            [
-                mean_squared_displacement(p, diffusion.label, drift=drift, lags=lags).per_walker_A2 @ weights  # type: ignore[arg-type]
-                for p in pieces
-            ]
-        )
-    first, second = (np.concatenate([pair[i] for pair in halves]) for i in (0, 1))
-    if first.mean() <= 0:
+        for part, found in ((t.between(0, half), first), (t.between(half, 2 * half), second)):
+            curve = mean_squared_displacement(part, diffusion.label, drift=drift, lags=lags)  # type: ignore[arg-type]
+            found.append(curve.per_walker_A2 @ weights)
+    scale = float(np.mean([d.mean() for d in first]))
+    if scale <= 0:
         return None
-    ratio = float(second.mean() / first.mean())
-    spread = float((second - ratio * first).std(ddof=1)) / math.sqrt(len(first)) / float(first.mean())
+    ratio = float(np.mean([d.mean() for d in second])) / scale
+    rest = [late - ratio * early for early, late in zip(first, second, strict=True)]
+    within = np.array([float(r.std(ddof=1)) / math.sqrt(len(r)) if len(r) > 1 else math.nan for r in rest])
+    spread = error_over_glasses(np.array([float(r.mean()) for r in rest]), within, scale) / scale
     return Estimate(ratio, spread, len(trajectories), "1")

@@ -1,15 +1,17 @@
 """Where a mean squared displacement is a straight line, and the best straight line through it.
 
-The rule, the same for every trajectory. The window starts at the shortest lag t at which
+The rule, the same for every trajectory. Motion is diffusive (`diffusive_window`) from the shortest lag t at which
 
 1. the mean squared displacement is at least half a hop length squared: every other ion has hopped, and
 2. it grows as t^b between t and 4 t (or half of the trajectory, if that is sooner), where b differs from 1 by no
    more than 0.15 plus its own standard error, and never by more than 0.20 (an offset by cages lowers b, too, but
-   does not bend the line);
+   does not bend the line).
 
-it ends at 4 t or half of the trajectory. Ions in a glass rattle and hop back for tens of ps, and the curve bends all
-that time: `slope_change` says whether the slope still changes from the window to the next, later one, and where it
-does, that change is part of the error.
+Hops that are undone by the next bend the curve until an ion has forgotten where it came from. The line of single ions
+therefore starts later (`settled_window`): where the displacement is three hop lengths squared, or at an eighth of the
+trajectory if that is sooner. Windows end at four times their start, or at half of the trajectory. What is left is in
+the error: `memory_of_hops` says what a memory of usual strength would add to the slope of a window, and `slope_change`
+whether the slope still falls from the window to the next, later one.
 
 Points of the curve at neighbouring lags are strongly correlated, because they come from the same steps; the line takes
 their covariance for a Brownian walk that rattles into account (generalised least squares), so that adding longer,
@@ -28,14 +30,26 @@ from numpy.typing import NDArray
 
 from mlsim.transport.displacement import MeanSquaredDisplacement
 
-__all__ = ["FitWindow", "diffusive_window", "line_weights", "rattling", "relative_variance", "slope_change"]
+__all__ = [
+    "FitWindow",
+    "diffusive_window",
+    "line_weights",
+    "memory_of_hops",
+    "rattling",
+    "relative_variance",
+    "settled_window",
+    "slope_change",
+]
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
 SLOPE_TOLERANCE = 0.15
 LARGEST_TOLERANCE = 0.20
+SETTLED_HOPS = 3.0  # squared hop lengths: hops of which 30 % are undone raise the slope by 0.1 % from there on
+USUAL_BACK_HOPS = 0.3  # undone by the next: 0.1 to 0.4 in our glasses and crystals
 _SPAN = 4.0
+_LATEST_START = 0.125  # of the trajectory: the window then ends at half of it
 _MOST_LAGS = 25
 _FEWEST_LAGS = 3
 _ENOUGH_WALKERS = 8
@@ -106,6 +120,71 @@ def diffusive_window(msd: MeanSquaredDisplacement, *, hop_length_A: float) -> tu
     last = (lag >= lag[-1] / 2) & (curve > 0)
     slope = _log_slope(lag[last], msd.per_walker_A2[:, last])[0] if last.sum() > 1 else float("nan")
     return None, f"not diffusive: MSD ~ t^{slope:.2f} up to {lag[-1]:.3g} ps, expected t^1; run longer"
+
+
+def settled_window(msd: MeanSquaredDisplacement, early: FitWindow, *, hop_length_A: float) -> FitWindow:
+    """Return the window that starts where hops are forgotten, or as late as the trajectory allows.
+
+    Parameters
+    ----------
+    msd
+        Mean squared displacement, over ions and glasses.
+    early
+        Where motion begins to be diffusive, from `diffusive_window`: the window starts there or later.
+    hop_length_A
+        Distance between neighbouring sites of the ion, Å.
+    """
+    lag, curve = msd.lag_ps, msd.msd_A2
+    latest = _LATEST_START * msd.n_frames * msd.interval_ps
+    wanted = (lag >= early.start_ps * (1 - 1e-9)) & ((curve >= SETTLED_HOPS * hop_length_A**2) | (lag >= latest))
+    if not wanted.any():
+        return early
+    start = int(np.flatnonzero(wanted)[0])
+    inside = (lag >= lag[start]) & (lag <= _SPAN * lag[start] * (1 + 1e-9))
+    if lag[inside][-1] < 2 * lag[start] * (1 - 1e-9) or inside.sum() < _FEWEST_LAGS:
+        return early
+    slope, _ = _log_slope(lag[inside], msd.per_walker_A2[:, inside])
+    return FitWindow(float(lag[start]), float(lag[inside][-1]), slope, float(curve[start]))
+
+
+def memory_of_hops(
+    msd: MeanSquaredDisplacement,
+    window: FitWindow,
+    *,
+    hop_length_A: float,
+    rattle: float = 0.0,
+    back_hops: float = USUAL_BACK_HOPS,
+) -> float:
+    r"""Return by how much hops that are undone raise the slope in a window, divided by the slope.
+
+    Hops of length a at a rate Γ, of which a share p leads straight back and the others anywhere, have
+
+    .. math:: \mathrm{MSD}(t) = a^2 \left[ \frac{1-p}{1+p} Γ t + \frac{2p}{(1+p)^2} (1 - e^{-(1+p) Γ t}) \right]
+
+    so the slope is 6 D only after the exponential. Γ is taken from the slope in the window.
+
+    Parameters
+    ----------
+    msd
+        Mean squared displacement that the line is fitted to.
+    window
+        Where.
+    hop_length_A
+        a, Å.
+    rattle
+        As for `line_weights`.
+    back_hops
+        p.
+    """
+    inside = window.holds(msd.lag_ps)
+    lags = msd.lag_frames[inside]
+    weights = line_weights(lags, msd.n_frames, rattle)
+    slope = float(msd.msd_A2[inside] @ weights)
+    if slope <= 0:
+        return 0.0
+    rate = slope / hop_length_A**2 * (1 + back_hops) / (1 - back_hops)  # hops per frame
+    excess = 2 * back_hops / (1 + back_hops) ** 2 * (1 - np.exp(-(1 + back_hops) * rate * lags))
+    return float(excess @ weights) * hop_length_A**2 / slope
 
 
 def slope_change(msd: MeanSquaredDisplacement, window: FitWindow) -> tuple[float, float, FitWindow] | None:

@@ -57,7 +57,12 @@ class IonicConductivity:
 
 
 def ionic_conductivity(
-    trajectories: Sequence[Trajectory], charges: Mapping[str, float], window: FitWindow, *, temperature_K: float
+    trajectories: Sequence[Trajectory],
+    charges: Mapping[str, float],
+    window: FitWindow,
+    *,
+    temperature_K: float,
+    n_hops: float = math.inf,
 ) -> IonicConductivity:
     """Return the conductivity of all ions, cross terms included.
 
@@ -68,9 +73,11 @@ def ionic_conductivity(
     charges
         Formal charge of every element of the cell, e; the cell must be neutral, so that the frame does not matter.
     window
-        Lags of the fit, as found for the mobile ion.
+        Lags of the fit, best that of the charge of the mobile ion (`mlsim.transport.charge_diffusivity`).
     temperature_K
         K.
+    n_hops
+        Hops that all trajectories hold (`Diffusion.n_hops`): few hops make the walk rougher than a Brownian one.
 
     Raises
     ------
@@ -87,7 +94,8 @@ def ionic_conductivity(
     elements = tuple(sorted(set(trajectories[0].elements)))
     _check_charges(trajectories[0], elements, charges)
     pairs = list(combinations_with_replacement(elements, 2))
-    found = [_one_glass(t, elements, charges, window, temperature_K) for t in trajectories]
+    rough = len(trajectories) / n_hops  # relative variance that single hops add in one trajectory
+    found = [_one_glass(t, elements, charges, window, temperature_K, rough) for t in trajectories]
     values = np.array([[glass[0][pair] for pair in pairs] for glass in found])
     errors = np.array([[glass[1][pair] for pair in pairs] for glass in found])
     n = len(found)
@@ -120,12 +128,13 @@ def _one_glass(
     charges: Mapping[str, float],
     window: FitWindow,
     temperature_K: float,
+    rough: float,
 ) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], float], float]:
     """Conductivity of each pair, its error, and the error of the sum, mS/cm."""
     low, high = window.start_ps / trajectory.interval_ps, window.stop_ps / trajectory.interval_ps
     lags = np.unique(np.rint(np.geomspace(low, min(high, (trajectory.n_frames - 1) / 2), _MOST_LAGS)).astype(np.int64))
     weights = line_weights(lags, trajectory.n_frames)
-    noise = math.sqrt(relative_variance(weights, lags, trajectory.n_frames))
+    noise = math.sqrt(relative_variance(weights, lags, trajectory.n_frames) + rough)
     per_slope = S_M_PER_E2_EV_A_PS * MS_CM_PER_S_M / (6 * trajectory.mean_volume * BOLTZMANN_EV_PER_K * temperature_K)
     per_slope /= trajectory.interval_ps
     masses = trajectory.masses

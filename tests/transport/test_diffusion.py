@@ -10,12 +10,13 @@ from walks import CELL, charged_walk
 
 from mlsim.errors import DataError
 from mlsim.trajectory import Trajectory
-from mlsim.transport.diffusion import diffusivity, slope_estimate
+from mlsim.transport.diffusion import diffusivities, diffusivity, slope_estimate
 from mlsim.transport.displacement import mean_squared_displacement
 from mlsim.transport.fit_window import (
     FitWindow,
     diffusive_window,
     line_weights,
+    memory_of_hops,
     rattling,
     relative_variance,
     slope_change,
@@ -33,7 +34,7 @@ def calibration(hop_A, n_glasses, seeds):
     rng = np.random.default_rng(2024 + n_glasses)
     found = []
     for _ in range(seeds):
-        result = diffusivity([charged_walk(rng, 400, 36, 0.02, hop_A=hop_A) for _ in range(n_glasses)], "Li")
+        result = diffusivity([charged_walk(rng, 1300, 36, 0.02, hop_A=hop_A) for _ in range(n_glasses)], "Li")
         if result.diffusive:
             assert result.diffusivity.n_independent == n_glasses
             found.append(result.diffusivity)
@@ -81,8 +82,8 @@ def test_claimed_error_holds_for_a_handful_of_ions():
 
 def test_glasses_that_differ_widen_the_error():
     rng = np.random.default_rng(6)
-    alike = diffusivity([charged_walk(rng, 400, 36, 0.05) for _ in range(4)], "Li").diffusivity
-    unlike = diffusivity([charged_walk(rng, 400, 36, d) for d in (0.02, 0.04, 0.06, 0.08)], "Li").diffusivity
+    alike = diffusivity([charged_walk(rng, 1200, 36, 0.05) for _ in range(4)], "Li").diffusivity
+    unlike = diffusivity([charged_walk(rng, 1200, 36, d) for d in (0.02, 0.04, 0.06, 0.08)], "Li").diffusivity
     assert unlike.standard_error > 4 * alike.standard_error
     spread = np.std([0.02, 0.04, 0.06, 0.08], ddof=1) / 2 * 1e-4
     assert unlike.standard_error == pytest.approx(spread, rel=0.3)
@@ -107,14 +108,68 @@ def test_drift_of_the_framework_does_not_count():
     assert result.diffusivity.value == pytest.approx(diffusivity([walk], "Li").diffusivity.value, rel=1e-9)
 
 
-def test_the_window_starts_at_half_a_hop_length_squared_and_is_said():
+def test_the_window_starts_at_three_hop_lengths_squared_and_is_said():
     result = diffusivity([charged_walk(np.random.default_rng(1), 800, 60, 0.05)], "Li", hop_length_A=3.0)
     assert result.window is not None
-    assert 4.5 <= result.window.start_msd_A2 < 6.0
+    assert 27.0 <= result.window.start_msd_A2 < 30.0
     assert abs(result.window.log_slope - 1) <= 0.2
     assert result.window.stop_ps == pytest.approx(4 * result.window.start_ps, rel=0.1)
     assert result.reason == f"diffusive: fitted from {result.window}"
     assert " ps (MSD ~ t^" in str(result.window)
+
+
+def test_the_charge_starts_at_half_a_hop_length_squared_and_a_short_run_at_an_eighth_of_it():
+    walk = charged_walk(np.random.default_rng(1), 800, 60, 0.05)
+    _, charge = diffusivities([walk], "Li", hop_length_A=3.0)
+    assert charge.window is not None
+    assert 4.5 <= charge.window.start_msd_A2 < 6.0
+    assert charge.reason == f"diffusive: fitted from {charge.window}"
+    short = diffusivity([walk.between(0, 300)], "Li", hop_length_A=3.0)
+    assert short.window is not None
+    assert short.window.start_ps == pytest.approx(300 / 8, rel=0.05)
+    memory = memory_of_hops(short.msd, short.window, hop_length_A=3.0, rattle=rattling(short.msd, short.window))
+    assert 0.01 < memory < 0.1
+    assert short.diffusivity.standard_error > memory * short.diffusivity.value
+
+
+def test_the_memory_of_hops_is_that_of_simulated_walks():
+    rng, hop, share, rate, n_frames, n_ions = np.random.default_rng(21), 2.0, 0.35, 0.1, 400, 1500
+    steps = np.zeros((n_frames, n_ions, 3))
+    for ion in range(n_ions):
+        n = rng.poisson(rate * n_frames)
+        hops = rng.normal(size=(n, 3))
+        hops *= hop / np.linalg.norm(hops, axis=1, keepdims=True)
+        for k in range(1, n):
+            if rng.uniform() < share:
+                hops[k] = -hops[k - 1]
+        np.add.at(steps[:, ion], np.sort(rng.integers(0, n_frames, n)), hops)
+    walk = Trajectory(np.cumsum(steps, axis=0), CELL, ("Li",) * n_ions, 1.0, 600.0)
+    msd = mean_squared_displacement(walk, "Li", drift="none")
+    truth = rate * hop**2 * (1 - share) / (1 + share)  # 6 D, per frame
+    for start in (5.0, 15.0):
+        window = FitWindow(start, 4 * start, 1.0, 0.0)
+        inside = window.holds(msd.lag_ps)
+        slope = msd.msd_A2[inside] @ line_weights(msd.lag_frames[inside], n_frames)
+        expected = memory_of_hops(msd, window, hop_length_A=hop, back_hops=share) * slope
+        assert slope - truth == pytest.approx(expected, abs=0.04 * truth)
+    assert 0.05 * truth < expected < 0.2 * truth
+
+
+def test_hops_that_are_undone_bias_neither_the_tracer_nor_the_charge():
+    found = []
+    for seed in range(24):
+        rng = np.random.default_rng([22, seed])
+        steps = charged_walk(rng, 3000, 40, 0.05, hop_A=2.5).positions
+        # each ion also flips between two sites at random: half of its hops are undone, and bounded
+        flips = np.cumsum(rng.poisson(0.05, (3000, 40)), axis=0) % 2
+        walk = Trajectory(steps + 1.4 * flips[..., None], CELL, ("Li",) * 40, 1.0, 600.0)
+        found.append(diffusivities([walk], "Li"))
+    truth = 0.05e-4
+    for which in (0, 1):
+        values = np.array([pair[which].diffusivity.value for pair in found])
+        errors = np.array([pair[which].diffusivity.standard_error for pair in found])
+        assert abs(values.mean() / truth - 1) < 3 * values.std() / truth / math.sqrt(24)
+        assert np.sqrt(np.mean(((values - truth) / errors) ** 2)) < 1.5
 
 
 def test_ions_that_rattle_give_an_upper_bound_not_a_number():
@@ -255,7 +310,9 @@ def test_a_slope_that_rises_is_noise_and_widens_nothing():
     assert change > 2.5 * error
     found = slope_estimate([rising], rising, window, "given", temperature_K=600.0, hop_length_A=2.5)
     assert not any("slope" in note for note in found.notes)
-    assert found.diffusivity.standard_error == pytest.approx(found.per_glass_error_cm2_s[0])
+    memory = memory_of_hops(rising, window, hop_length_A=2.5, rattle=rattling(rising, window))
+    error = math.hypot(found.per_glass_error_cm2_s[0], memory * found.diffusivity.value)
+    assert found.diffusivity.standard_error == pytest.approx(error)
 
 
 def test_blocks_of_a_steady_walk_add_little_to_its_error():
@@ -311,6 +368,8 @@ def test_a_slope_that_still_changes_is_measured_said_and_widens_the_error():
     found = slope_estimate([msd], msd, early, "given", temperature_K=600.0, hop_length_A=2.5)
     assert found.notes[0].startswith("the slope still changes: from 60 to 240 ps it is -")
     relative = found.diffusivity.standard_error / found.diffusivity.value
+    memory = memory_of_hops(msd, early, hop_length_A=2.5, rattle=rattling(msd, early))
+    change = max(abs(change), memory)
     assert relative == pytest.approx(math.hypot(change, found.per_glass_error_cm2_s[0] / found.diffusivity.value))
 
 
