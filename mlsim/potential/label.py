@@ -70,7 +70,10 @@ def label_dataset(
         return 0
     # in an order that has nothing to do with names: whatever is done when we stop is a fair sample of the whole
     missing.sort(key=lambda path: hashlib.sha256(path.name.encode()).digest())
-    shares = [missing[k::jobs] for k in range(min(jobs, len(missing)))]
+    # each worker gets all chains, another one first, and leaves those that others are at: none is idle before the end
+    jobs = min(jobs, len(missing))
+    starts = [k * len(missing) // jobs for k in range(jobs)]
+    shares = [missing[start:] + missing[:start] for start in starts]
     total = sum(len(read(path, index=":")) for path in missing)
     workers = [_start(python or sys.executable, calculator, share, target) for share in shares]
     _follow(workers, total, progress or SilentProgress())

@@ -288,21 +288,38 @@ def require_same_settings(folder: Path, names: Sequence[str], calculator: Any, d
 
 
 @contextmanager
-def only_writer(part: Path) -> Iterator[TextIO]:
-    """Open a partial file to append, once no other process does: a worker left over finishes its frame first."""
+def only_writer(part: Path, *, wait: bool) -> Iterator[TextIO | None]:
+    """Open a partial file to append, or give None while another process does.
+
+    With `wait` it waits: a worker that was left over finishes its frame first.
+    """
     with part.open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
         yield stream
     if part.exists() and part.stat().st_size == 0:
         part.unlink()
 
 
-def label_file(source: Path, target: Path, calculator: Any, description: str, relax: bool) -> None:
-    """Label all frames of one file, relaxed first if asked; goes on after the last whole frame of a killed attempt."""
+def label_file(
+    source: Path, target: Path, calculator: Any, description: str, relax: bool, *, wait: bool = True
+) -> bool:
+    """Label all frames of one file, relaxed first if asked; goes on after the last whole frame of a killed attempt.
+
+    Returns
+    -------
+    bool
+        False if another process is at it, and `wait` is false.
+    """
     part, skipped = target.with_name(target.name + ".part"), target.with_name(target.name + ".skipped")
-    with only_writer(part) as stream:
+    with only_writer(part, wait=wait) as stream:
+        if stream is None:
+            return False
         if target.exists():
-            return
+            return True
         frames = read(source, index=":")
         left_out = skipped.read_text().count("\n") if skipped.exists() else 0
         for index in range(whole_frames(part) + left_out, len(frames)):
@@ -322,6 +339,7 @@ def label_file(source: Path, target: Path, calculator: Any, description: str, re
             sys.stderr.flush()
         os.fsync(stream.fileno())
         part.replace(target)
+    return True
 
 
 def relaxed(frame: Atoms, calculator: Any) -> Atoms:
@@ -370,14 +388,20 @@ def main() -> int:
 
 
 def label_all(choice: argparse.Namespace, calculator: Any, description: str) -> None:
-    """Label the files of the command line one after the other."""
+    """Label the files of the command line; those that another process is at come last."""
     choice.out.mkdir(parents=True, exist_ok=True)
     require_same_settings(choice.out, [path.name for path in choice.frames], calculator, description)
     began = time.monotonic()
-    for source in choice.frames:
-        target = choice.out / source.name
-        if not target.exists():
-            label_file(source, target, calculator, description, choice.relax)
+    waiting = list(choice.frames)
+    for wait in (False, True):
+        busy = []
+        for source in waiting:
+            target = choice.out / source.name
+            if target.exists():
+                continue
+            if not label_file(source, target, calculator, description, choice.relax, wait=wait):
+                busy.append(source)
+        waiting = busy
     sys.stderr.write(f"labelled {len(choice.frames)} files in {time.monotonic() - began:.0f} s\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import signal
@@ -94,6 +95,25 @@ def test_labelling_killed_with_its_workers_goes_on_after_the_last_whole_frame(
     for name, frames in expected.items():
         assert [f.info["settings"] for f in chains[name]] == ["slow"] * 4
         assert dataset_sha256(chains[name]) == dataset_sha256(frames)
+
+
+def test_a_worker_leaves_the_chain_that_another_is_at_and_takes_the_others(tmp_path: Path) -> None:
+    folder = sampled(tmp_path)
+    part = folder / "labelled" / "a-s1.extxyz.part"
+    part.parent.mkdir()
+    with part.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        code = f"import pathlib; from mlsim.potential import label_dataset as l; l(pathlib.Path({str(folder)!r}), "
+        code += f"{TEACHER!r})"
+        process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+        while not all((part.parent / f"a-{n}.extxyz").exists() for n in ("s2", "s8", "s9")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        assert part.exists()
+        assert process.poll() is None  # it waits for the last one
+    assert process.wait(timeout=60) == 0
+    assert len(labelled_chains(folder)) == 4
+    assert not part.exists()
 
 
 def test_labels_of_another_calculator_are_not_added_to_a_dataset(tmp_path: Path) -> None:
