@@ -1,0 +1,192 @@
+"""Which compact MACE is worth its cost: error on DFT labels of other chains against time per step.
+
+    python benchmarks/architectures.py DATASET --out DIR [--only 32x2-l2-c2-r5.0 ...] [--epochs 20] [--list]
+
+DATASET holds DFT labels (`mlsim potential restore data/lzoc-dft -o DATASET`). Every architecture is trained from
+scratch on the labels of lzoc-base for the same number of epochs, then fine-tuned on the DFT labels like the rounds of
+data/lzoc-dft/recipe.yaml, so that they differ in nothing but the architecture. Errors are those on the validation
+chains, since the test chains must choose nothing; times are those of the compiled engine, 912 atoms on one thread, in
+turn with lzoc-base in the same run. A killed run goes on; finished architectures are kept in DIR/architectures.json,
+from which table.md and tradeoff.png are made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from md import cpu_name, enlarged, melt, step_time_us
+
+from mlsim.atomic import atomic_path
+from mlsim.potential import load
+from mlsim.potential.dataset import Split, labelled_chains, split_by_chain
+from mlsim.potential.engine import CompiledMACE, compile_model
+from mlsim.potential.evaluate import ClassError, class_errors
+from mlsim.potential.recipe import Recipe, TrainingSettings, read_recipe
+from mlsim.potential.train import train
+from mlsim.shipped import shipped_folder
+
+ARCHITECTURES = (  # scalar channels, layers, l_max, correlation, cut-off in Å: one change at a time from lzoc-base
+    (32, 2, 2, 2, 5.0),
+    (16, 2, 2, 2, 5.0),
+    (64, 2, 2, 2, 5.0),
+    (32, 1, 2, 2, 5.0),
+    (32, 2, 2, 2, 4.5),
+    (32, 2, 2, 3, 5.0),
+    (32, 2, 3, 2, 5.0),
+    (64, 1, 2, 2, 6.0),
+    (32, 2, 2, 2, 6.0),
+    (64, 2, 2, 3, 5.0),
+    (128, 2, 2, 2, 5.0),
+)
+KINDS = {"glass": ("cool melt, small cell",), "melt": ("hot melt, small cell",)}
+_LATE = 0.0003
+
+
+def name_of(architecture: tuple[int, int, int, int, float]) -> str:
+    """Return a name such as 32x2-l2-c2-r5.0."""
+    channels, layers, l_max, correlation, cutoff = architecture
+    return f"{channels}x{layers}-l{l_max}-c{correlation}-r{cutoff:g}" + ("" if cutoff % 1 else ".0")
+
+
+def settings_of(architecture: tuple[int, int, int, int, float], **given: Any) -> TrainingSettings:
+    """Return training settings of an architecture."""
+    channels, layers, l_max, correlation, cutoff = architecture
+    shape = {"channels": channels, "layers": layers, "l_max": l_max, "correlation": correlation, "cutoff_A": cutoff}
+    return TrainingSettings(**shape, final_learning_rate=_LATE, core_forces_weight=0.1, **given)
+
+
+def cpu_s() -> float:
+    """Return the processor time of this process and of the trainers that it waited for, s."""
+    spent = os.times()
+    return spent.user + spent.children_user
+
+
+def base_labels() -> tuple[Recipe, Split]:
+    """Return the recipe of lzoc-base and its labels, split as there."""
+    recipe = read_recipe(shipped_folder("potentials") / "lzoc-base" / "recipe.yaml")
+    chains = labelled_chains(shipped_folder("data") / "lzoc-base-labels" / "labels.extxyz.xz")
+    return recipe, split_by_chain(
+        chains, validation=recipe.validation, test=recipe.test, largest_force_eV_A=recipe.largest_force_eV_A
+    )
+
+
+def trained(name: str, architecture: tuple[int, int, int, int, float], dft: Path, out: Path, epochs: int) -> Path:
+    """Return the fine-tuned model of an architecture, trained unless it is there."""
+    base, tuned = out / "models" / f"{name}-base.model", out / "models" / f"{name}.model"
+    if not base.exists():
+        recipe, split = base_labels()
+        train(
+            recipe,
+            settings_of(architecture, epochs=epochs, learning_rate=0.01),
+            split,
+            out / "work" / f"{name}-base",
+            base,
+        )
+    if not tuned.exists():
+        recipe = read_recipe(shipped_folder("data") / "lzoc-dft" / "recipe.yaml")
+        settings = settings_of(architecture, epochs=40, learning_rate=0.003, e0s="least squares")
+        split = recipe.split(labelled_chains(dft))
+        train(recipe, settings, split, out / "work" / name, tuned, start_from=base)
+    return tuned
+
+
+def errors_on(model: Path, dft: Path) -> dict[str, dict[str, float]]:
+    """Return the errors on validation frames by kind."""
+    recipe = read_recipe(shipped_folder("data") / "lzoc-dft" / "recipe.yaml")
+    rows: list[ClassError] = class_errors(load(model), recipe.split(labelled_chains(dft)).validation)
+    found = {}
+    for kind, classes in KINDS.items():
+        for row in rows:
+            if row.name in classes:
+                found[kind] = {
+                    "n": row.n_frames,
+                    "forces_eV_A": row.forces_eV_A,
+                    "energy_mae_meV": row.energy_mae_meV,
+                    "stress_GPa": row.stress_GPa,
+                }
+    return found
+
+
+def time_of(model: Path, out: Path) -> tuple[float, float]:
+    """Return µs/atom/step of the compiled model and of lzoc-base, in turn."""
+    compiled = out / "models" / f"{model.stem}.npz"
+    if not compiled.exists():
+        compile_model(model, compiled)
+    base = shipped_folder("potentials") / "lzoc-base" / "lzoc-base.npz"
+    atoms = enlarged(melt(base), 912)
+    best = np.full(2, np.inf)
+    for _ in range(3):
+        for k, path in enumerate((compiled, base)):
+            best[k] = min(best[k], step_time_us(atoms, CompiledMACE(path), 4, 2, time.thread_time))
+    return float(best[0]), float(best[1])
+
+
+def write_table(rows: dict[str, dict[str, Any]], out: Path) -> None:
+    """Write table.md, fastest first."""
+    lines = [
+        "| architecture | µs/atom/step | over lzoc-base | glass: forces eV/Å, energy meV | melt | training, CPU min |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in sorted(rows.items(), key=lambda item: item[1]["us"]):
+        cells = [
+            f"{e['forces_eV_A']:.3f}, {e['energy_mae_meV']:.1f}" if (e := row["errors"].get(kind)) else "–"
+            for kind in KINDS
+        ]
+        ratio = row["us"] / row["base_us"]
+        lines.append(f"| {name} | {row['us']:.1f} | {ratio:.2f} | {' | '.join(cells)} | {row['minutes']:.0f} |")
+    (out / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def draw(rows: dict[str, dict[str, Any]], out: Path) -> None:
+    """Draw force errors against time per step."""
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+    for kind, colour in (("glass", "#0072b2"), ("melt", "#d55e00")):
+        there = [(r["us"], 1e3 * r["errors"][kind]["forces_eV_A"], n) for n, r in rows.items() if kind in r["errors"]]
+        axes.plot(*np.array([t[:2] for t in there]).T, "o", color=colour, label=f"{kind} frames")
+        for us, error, name in there if kind == "glass" else ():
+            axes.annotate(name, (us, error), textcoords="offset points", xytext=(5, -9), fontsize=7)
+    axes.set(xlabel="time (µs per atom and step, one thread)", ylabel="force error (meV/Å, RMS)", xscale="log")
+    axes.legend(frameon=False)
+    figure.savefig(out / "tradeoff.png", dpi=200)
+
+
+def main() -> None:
+    """Run what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", metavar="NAME")
+    parser.add_argument("--epochs", type=int, default=20, help="of the training from scratch")
+    parser.add_argument("--list", action="store_true", help="names only")
+    given = parser.parse_args()
+    known = {name_of(a): a for a in ARCHITECTURES}
+    if given.list:
+        print("\n".join(known))
+        return
+    kept = given.out / "architectures.json"
+    rows: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else {}
+    for name in given.only or known:
+        if name not in rows:
+            began = cpu_s()
+            model = trained(name, known[name], given.dataset, given.out, given.epochs)
+            minutes = (cpu_s() - began) / 60
+            us, base_us = time_of(model, given.out)
+            errors = errors_on(model, given.dataset)
+            rows[name] = {"us": us, "base_us": base_us, "errors": errors, "minutes": minutes, "cpu": cpu_name()}
+            with atomic_path(kept) as temporary:
+                temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        print(name, json.dumps(rows[name]))
+    write_table(rows, given.out)
+    draw(rows, given.out)
+
+
+if __name__ == "__main__":
+    main()
