@@ -48,9 +48,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     --------
     >>> did_you_mean("melt_temperture_K", ["melt_temperature_K", "seed"])
     "did you mean 'melt_temperature_K'?"
+    >>> did_you_mean("cl", ["Br", "Cl"])
+    "did you mean 'Cl'?"
     >>> did_you_mean("zzz", ["nvt", "npt"])
     'known: npt, nvt'
     """
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    close = [name for name in names if name.casefold() == word.casefold()]
+    close = close or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else "known: " + ", ".join(names)

@@ -317,15 +317,25 @@ def test_mechanism_and_vibrations_refuse_what_they_would_mix_or_drop(run: Run) -
     file = random_walk("walk.extxyz", 600, 1)
     given = ("--temperature-K", "600", "--interval-ps", "0.01", "-o", "m.json")
     assert run("mechanism", file, "--anions", "O,Clo", *given)[2] == (
-        "error: --anions O,Clo: no element 'Clo' here, did you mean 'Cl'?\n"
+        "error: --anions O,Clo: unknown element 'Clo', did you mean 'Cl'?\n"
     )
     frames = [Atoms("Li2Cl2", np.random.default_rng(n).random((4, 3)), cell=[12] * 3, pbc=True) for n in range(9)]
     write_structure(Path("other.extxyz"), frames)
     code, _, errors = run("vibrations", file, "other.extxyz", "--interval-ps", "0.01", "-o", "v.json")
     assert (code, errors) == (
         2,
-        "error: walk.extxyz, other.extxyz: other elements; glasses of one composition at a time\n",
+        "error: walk.extxyz, other.extxyz: Li2Zr and ClLi; give one material at a time\n",
     )
+    kelvins = ("--temperature-K", "600", "700", "--interval-ps", "1", "-o", "t.json")
+    assert run("transport", file, "other.extxyz", *kelvins)[2].endswith(
+        "error: walk.extxyz, other.extxyz: Li2Zr and ClLi; give one material at a time\n"
+    )
+    assert run("transport", file, "--element", "Na", "--temperature-K", "600", "--interval-ps", "1", "-o", "t.json")[
+        2
+    ].endswith("error: walk.extxyz: holds no Na, only Li, Zr; see --element\n")
+    assert run("transport", file, "--charge", "0", "--temperature-K", "600", "--interval-ps", "1", "-o", "t.json")[
+        2
+    ].endswith("error: --charge 0: expected a charge other than zero, e\n")
 
 
 def test_the_charge_is_formal_unless_given_and_pairs_of_ions_are_in_the_file(run: Run) -> None:

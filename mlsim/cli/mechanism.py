@@ -59,7 +59,7 @@ def mechanism(
     if figure is not None:
         require_absent(figure, force)
     met = _anions(anions)
-    groups = by_temperature(trajectories, temperature or [], interval, discard, unwrapped=unwrapped)
+    groups = by_temperature(trajectories, temperature or [], interval, discard, unwrapped=unwrapped, element=element)
     rows: list[QuantityRow] = []
     drawn = []
     for kelvin, group in sorted(groups.items()):
@@ -92,7 +92,7 @@ def _anions(given: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in given.split(",") if part.strip())
     for name in names:
         if name not in FORMAL_CHARGES:
-            raise SettingsError(f"--anions {given}: no element '{name}' here, {did_you_mean(name, FORMAL_CHARGES)}")
+            raise SettingsError(f"--anions {given}: unknown element '{name}', {did_you_mean(name, FORMAL_CHARGES)}")
     return names
 
 
@@ -215,6 +215,8 @@ def vibrations(
 
 
 def _of_trajectories(files: Sequence[Path], interval_ps: float | None) -> dict[str, list[Vibrations]]:
+    from ase import Atoms
+
     from mlsim.errors import SettingsError
     from mlsim.io.trajectories import read_trajectory
     from mlsim.transport import vibrations as of_trajectory
@@ -224,8 +226,9 @@ def _of_trajectories(files: Sequence[Path], interval_ps: float | None) -> dict[s
         if trajectory.temperature_K != read[0].temperature_K:
             both = f"{read[0].temperature_K} and {trajectory.temperature_K} K"
             raise SettingsError(f"{files[0]}, {file}: {both}; vibrations change with temperature, give one at a time")
-        if set(trajectory.elements) != set(read[0].elements):
-            raise SettingsError(f"{files[0]}, {file}: other elements; glasses of one composition at a time")
+        formulas = [Atoms(t.elements).get_chemical_formula(empirical=True) for t in (read[0], trajectory)]
+        if formulas[0] != formulas[1]:
+            raise SettingsError(f"{files[0]}, {file}: {' and '.join(formulas)}; give one material at a time")
     return {e: [of_trajectory(t, e) for t in read] for e in sorted(set(read[0].elements))}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -78,7 +79,7 @@ def transport(
     require_absent(output, force)
     if figure is not None:
         require_absent(figure, force)
-    groups = by_temperature(trajectories, temperature or [], interval, discard, unwrapped=unwrapped)
+    groups = by_temperature(trajectories, temperature or [], interval, discard, unwrapped=unwrapped, element=element)
     charges = _charges_in(groups, element, charge)
     rows, transition = _transition_rows(quench or [], groups)
     points, flowing = [], {}
@@ -159,20 +160,25 @@ def _rows_at(
 
 def _charges_in(groups: Groups, element: str, given: float | None) -> dict[str, float]:
     """Return the formal charges of all elements, or that of the ion only where they are not known or overridden."""
-    from mlsim.composition import Composition
-    from mlsim.errors import MlsimError
+    from mlsim.composition import FORMAL_CHARGES, Composition
+    from mlsim.errors import MlsimError, SettingsError
 
+    if given is not None and not (given and math.isfinite(given)):
+        raise SettingsError(f"--charge {given:g}: expected a charge other than zero, e")
     elements = list(next(iter(groups.values()))[0].elements)
     try:
         formal: dict[str, float] = dict(Composition.of_atoms(elements).formal_charges())
-    except MlsimError:
+    except MlsimError as error:
         formal = {}
-    if given is None:
-        return {element: 1.0} | formal
-    if formal.get(element, given) != given:
-        _say(f"--charge {given:g}: not the formal charge {formal[element]:+g}, so no conductivity of all ions together")
+        if len(set(elements)) > 1:
+            _say(f"no conductivity of all ions together: {error}")
+    usual = formal.get(element, FORMAL_CHARGES[element][0] if len(FORMAL_CHARGES.get(element, ())) == 1 else None)
+    if given is None and usual is None:
+        raise SettingsError(f"{element}: no formal charge known here; give --charge")
+    if given is not None and usual not in (None, given):
+        _say(f"--charge {given:g}: not the formal charge {usual:+g}, so no conductivity of all ions together")
         return {element: given}
-    return {element: given} | formal
+    return formal | {element: float(given if given is not None else usual or 0)}
 
 
 def _all_ions_rows(
@@ -181,14 +187,17 @@ def _all_ions_rows(
     """Return the conductivity of all ions and the share of each pair, where charges of all are known."""
     from mlsim.transport import ionic_conductivity
 
-    if together.window is None or not set(group[0].elements) <= set(charges):
+    if together.window is None or not tracer.diffusive or not set(group[0].elements) <= set(charges):
         return []
     kelvin = tracer.temperature_K
     found = ionic_conductivity(group, charges, together.window, temperature_K=kelvin, n_hops=tracer.n_hops)
-    shares = ", ".join(f"{e} {share:.2f}" for e, share in found.transference.items())
-    text = f"Einstein, all ions with formal charges and their cross terms; transference {shares}"
+    text = (
+        f"Einstein, all ions with formal charges and their cross terms; {together.window}, not corrected for hops that "
+        "are not forgotten there"
+    )
+    pair = "e² z_a z_b L_ab (twice for a and b unlike), against the centre of mass: only the sum is free of this choice"
     pairs = [
-        row(f"conductivity_{a.lower()}_with_{b.lower()}_mS_cm", estimate, "its part of all ions together", kelvin)
+        row(f"conductivity_{a.lower()}_with_{b.lower()}_mS_cm", estimate, pair, kelvin)
         for (a, b), estimate in found.pairs.items()
     ]
     return [row("conductivity_all_ions_mS_cm", found.total, text, kelvin), *pairs]
@@ -246,7 +255,8 @@ def _arrhenius_rows(
     except NotConverged as error:
         _say(str(error))
         return None, []
-    return fit, _rows_of_fit(fit, [t for group in groups.values() for t in group], element, charge)
+    used = set(fit.temperatures_K)
+    return fit, _rows_of_fit(fit, [t for k, group in groups.items() if k in used for t in group], element, charge)
 
 
 def _rows_of_fit(
@@ -260,7 +270,7 @@ def _rows_of_fit(
     span = f"{min(fit.temperatures_K):g} to {max(fit.temperatures_K):g} K"
     carriers = carriers_per_A3(trajectories, element)
     sigma = fit.conductivity_at(ROOM_K, carriers, charge)
-    text = f"Nernst-Einstein, extrapolated from {span}"
+    text = f"Nernst-Einstein, extrapolated from {span}, with the density of these runs"
     rows = [
         row("activation_energy_eV", fit.activation_energy, f"weighted Arrhenius line, {span}; errors of {fit.source}"),
         row("diffusivity_prefactor_cm2_s", fit.prefactor, f"D0 of that line, {span}"),
@@ -288,8 +298,11 @@ def by_temperature(
     discard_ps: float | None,
     *,
     unwrapped: bool = False,
+    element: str,
 ) -> dict[float, list[Trajectory]]:
-    """Read trajectories, cut what is not in equilibrium, and group them by temperature."""
+    """Read trajectories of one material, cut what is not in equilibrium, and group them by temperature."""
+    from ase import Atoms
+
     from mlsim.errors import SettingsError
     from mlsim.io.trajectories import read_trajectory
     from mlsim.transport import equilibrated
@@ -305,11 +318,19 @@ def by_temperature(
         raise SettingsError(f"{again}: given twice; trajectories count as independent glasses, give each once")
     given = list(temperatures_K) * len(files) if len(temperatures_K) == 1 else list(temperatures_K)
     groups: dict[float, list[Trajectory]] = {}
+    expected = ""
     for number, file in enumerate(files):
         kelvin, wrapped = given[number] if given else None, False if unwrapped else None
         found = read_trajectory(file, interval_ps=interval_ps, temperature_K=kelvin, wrapped=wrapped)
         if found.temperature_K is None:
             raise SettingsError(f"{file}: does not say its temperature; give it with --temperature-K")
+        if element not in found.elements:
+            raise SettingsError(
+                f"{file}: holds no {element}; its elements are {', '.join(sorted(set(found.elements)))}"
+            )
+        formula = Atoms(found.elements).get_chemical_formula(empirical=True)
+        if formula != (expected := expected or formula):
+            raise SettingsError(f"{files[0]}, {file}: {expected} and {formula}; give one material at a time")
         if discard_ps is None:
             found, said = equilibrated(found)
         else:

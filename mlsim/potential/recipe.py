@@ -97,6 +97,11 @@ class Recipe(BaseModel):
     test: tuple[str, ...]
     rounds: tuple[Round, ...]
     largest_force_eV_A: float = Field(default=300.0, description="Frames beyond it are left out: no teacher knows them")
+    leave_out: dict[str, tuple[int, ...]] = Field(
+        default={},
+        description="Frames, counted from 0, of the chains that fit a pattern, that no part takes: such as an ideal "
+        "crystal that a test chain has as well",
+    )
 
     def split(self, chains: Mapping[str, list[Atoms]]) -> Split:
         """Split labelled chains into training, validation and test as this recipe says.
@@ -109,8 +114,13 @@ class Recipe(BaseModel):
             waiting = [p for p in patterns if any(fnmatchcase(name, p) for name in planned)]
             return [p for p in patterns if p not in waiting or any(fnmatchcase(name, p) for name in chains)]
 
+        def kept(name: str, frames: list[Atoms]) -> list[Atoms]:
+            unused = {k for pattern, which in self.leave_out.items() if fnmatchcase(name, pattern) for k in which}
+            return [frame for k, frame in enumerate(frames) if k not in unused]
+
+        used = {name: kept(name, frames) for name, frames in chains.items()}
         return split_by_chain(
-            chains, validation=due(self.validation), test=due(self.test), largest_force_eV_A=self.largest_force_eV_A
+            used, validation=due(self.validation), test=due(self.test), largest_force_eV_A=self.largest_force_eV_A
         )
 
     def part(self, chain: str) -> str:

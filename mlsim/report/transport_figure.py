@@ -53,7 +53,7 @@ def write_transport_figure(path: str | os.PathLike[str], points: Sequence[Diffus
         left.legend()
         middle.axhline(1.0, color="0.6", linewidth=0.7)
         middle.set(xscale="log", xlabel="lag (ps)", ylabel="d ln MSD / d ln t", ylim=(0, 1.3))
-        middle.set_title("(b) 1: diffusion", loc="left")
+        middle.set_title("(b) its growth; 1: diffusion", loc="left")
         _arrhenius(right, points, fit)
         with atomic_path(target) as temporary:
             figure.savefig(temporary, dpi=300, metadata=undated(target))

@@ -21,6 +21,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from mlsim.curve import Estimate
 from mlsim.errors import DataError, NotConverged
@@ -39,6 +40,7 @@ ONE_SIGMA = 0.6826894921370859
 _DRAWS = 20_000
 _LARGEST_LN = 700.0
 _SAME_K = 1e-6
+_IMPROBABLE = 0.01
 _TRUST_IN_ERRORS = 4.0  # points' worth: two spare points scatter by chance, and alone would enlarge errors by a fifth
 
 
@@ -311,8 +313,17 @@ def _flagged(fit: ArrheniusFit, points: Sequence[Diffusion | tuple[float, Estima
     flags = list(fit.flags)
     if fit.activation_energy.value <= 0:
         flags.append(f"activation energy {fit.activation_energy} is not positive")
-    if fit.error_scale > 2 and len(fit.temperatures_K) > 2 and fit.relative_errors.min() > 0:
-        flags.append(f"points scatter {fit.error_scale:.1f} times as much as their errors say; errors enlarged")
+    spare = len(fit.temperatures_K) - 2
+    if spare > 0 and fit.source != "scatter":
+        beta = np.array([_inverse_energy(t) for t in fit.temperatures_K])
+        line = fit.ln_prefactor - fit.activation_energy.value * beta
+        own = fit.relative_errors / fit.error_scale
+        chi_squared = float((((np.log(fit.diffusivities_cm2_s) - line) / own) ** 2).sum())
+        if chi2.sf(chi_squared, spare) < _IMPROBABLE:
+            flags.append(
+                f"points scatter {math.sqrt(chi_squared / spare):.1f} times as much as their errors say; errors "
+                f"enlarged {fit.error_scale:.1f} times"
+            )
     if fit.vogel is not None and fit.vogel.probability > 0.5:
         flags.append(
             f"ln D bends: Vogel-Fulcher-Tammann with T0 = {fit.vogel.t0_K:.0f} K is more likely than a straight line "

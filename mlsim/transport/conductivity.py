@@ -95,7 +95,7 @@ def charge_diffusivity(
     Parameters
     ----------
     trajectories, element, drift, temperature_K, hop_length_A
-        As for `diffusivity`; the window starts where single ions begin to diffuse and ends 16 times later.
+        As for `diffusivity`; window and correction are described at `diffusivities`.
 
     Notes
     -----
@@ -117,8 +117,8 @@ def haven_ratio(tracer: Diffusion, charge: Diffusion) -> Estimate | None:
     Notes
     -----
     Nearly all of its error is that of D_sigma. What makes a glass faster than the others changes both and drops out:
-    over glasses the error is that of D_g − H D_sigma,g. One over a number with the relative error e is too large by e²
-    on average, which is taken off.
+    over glasses the error is that of D_g − H D_sigma,g, and of the correction of D_sigma. One over a number with the
+    relative error e is too large by e² on average, which is taken off.
     """
     if not (tracer.diffusive and charge.diffusive):
         return None
@@ -128,7 +128,7 @@ def haven_ratio(tracer: Diffusion, charge: Diffusion) -> Estimate | None:
     own_error, collective_error = np.array(tracer.per_glass_error_cm2_s), np.array(charge.per_glass_error_cm2_s)
     if len(own) > 1:
         rest = error_over_glasses(own - ratio * collective, np.hypot(own_error, ratio * collective_error), d.value)
-        relative = rest / d.value
+        relative = math.hypot(rest / d.value, 1 - charge.correction)
     else:
         relative = math.hypot(d.standard_error or 0.0, ratio * (d_sigma.standard_error or 0.0)) / d.value
     unbiased = ratio / (1.0 + relative**2)

@@ -8,9 +8,9 @@ from where motion is diffusive on. Its error never comes from the scatter of cor
   it is the error that a random walk with hops of the given length would have; where there is one glass only, its
   blocks of time are compared as glasses are below,
 - over glasses what they differ by is weighed against what the errors within them explain: `over_glasses`,
-- what hops that are undone would add to the slope in the window, at a usual share of them, is added,
-- where the slope still falls from the window to later lags, by more than chance makes it in one case of a hundred,
-  that change is added.
+- for single ions, what hops that are undone would add to the slope in the window, at a usual share of them, is added;
+  or, where that is more, the change of a slope that still falls from the window to later lags, by more than chance
+  makes it in one case of a hundred.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ FEW_HOPS = 100
 _ENOUGH_IONS = 8
 _ONE_SIDED_95 = 1.645
 _RULE_OF_THREE = 3.0
-_IMPROBABLE = -2.33  # standard errors: 1 % one-sided
+_IMPROBABLE = 2.33  # standard errors: 1 % one-sided
 _LAGS_OF_BLOCKS = 12
 _LONGER_FOR_CHARGE = 4.0  # a single path: its window may hold longer lags, whose noise the line weighs
 _MOST_BLOCKS, _FEWEST_BLOCKS = 10, 4
@@ -102,6 +102,8 @@ class Diffusion:
         D and its error within each glass, cm²/s; empty where `diffusive` is false.
     notes
         Sentences on what should make the reader careful: a slope that still changes, few hops.
+    correction
+        Factor in D for hops that are not forgotten in the window: of the charge, see `diffusivities`; else one.
     n_hops
         Hops of the given length, all in independent directions, that would give this D: 6 D N t / a². Fewer than
         `FEW_HOPS` are said; the hops themselves are counted by `mlsim.transport.hops`.
@@ -121,6 +123,7 @@ class Diffusion:
     msd: MeanSquaredDisplacement
     notes: tuple[str, ...] = ()
     n_hops: float = 0.0
+    correction: float = 1.0
 
     @property
     def drift(self) -> str:
@@ -175,7 +178,10 @@ def diffusivities(
 ) -> tuple[Diffusion, Diffusion]:
     """Return tracer and charge diffusivity of an element, reading each trajectory once; see `diffusivity`.
 
-    The charge diffusivity is that of `mlsim.transport.charge_diffusivity`; its window starts earlier and ends later.
+    The charge diffusivity is that of `mlsim.transport.charge_diffusivity`. Its window starts where motion becomes
+    diffusive, or a single path would leave too few displacements, and ends 16 times later; it is multiplied by the
+    slope of single ions in their own, later window over that in this one. As ions together need not forget as single
+    ones do, the whole correction is in the error, too.
     """
     temperature = temperature_of(trajectories, temperature_K)
     lags = common_lags(trajectories)
@@ -183,24 +189,33 @@ def diffusivities(
     curves = [tracer for tracer, _ in pairs]
     pooled = pool(curves)
     early, reason = diffusive_window(pooled, hop_length_A=hop_length_A)
-    window, longer = None, None
+    window = None
     if early is not None:
-        window = settled_window(pooled, early, hop_length_A=hop_length_A)
-        longer = early.extended(_LONGER_FOR_CHARGE, float(lags[-1]) * pooled.interval_ps)
-        reason = f"diffusive: fitted from {window}"
+        window, reason = settled_window(pooled, early, hop_length_A=hop_length_A)
     blocks = _block_curves(trajectories[0], element, drift, early) if len(trajectories) == 1 else []
     given: dict[str, Any] = {"temperature_K": temperature, "hop_length_A": hop_length_A, "block_window": early}
-    one = slope_estimate(curves, pooled, window, reason, **given, blocks=[block for block, _ in blocks])
+    one = slope_estimate(curves, pooled, window, reason, **given, blocks=[block for block, _ in blocks], memory=True)
+    one = replace(one, notes=one.notes + _short_runs(curves))
     charge = [together for _, together in pairs]
     given |= {"usual_cm2_s": one.diffusivity.value, "blocks": [block for _, block in blocks]}
-    said = reason if longer is None else f"diffusive: fitted from {longer}"
-    together = slope_estimate(charge, pool(charge), longer, said, **given)
-    if window is not None and longer is not None and one.diffusive:
-        together = _without_memory(together, _in_one_over_other(pooled, window, longer))
-    return one, together
+    if window is None or early is None or not one.diffusive:
+        return one, slope_estimate(charge, pool(charge), None, one.reason, **given)
+    longer = early.extended(_LONGER_FOR_CHARGE, float(lags[-1]) * pooled.interval_ps)
+    together = slope_estimate(charge, pool(charge), longer, f"diffusive: fitted from {longer}", **given)
+    return one, _corrected(together, _slope_over_slope(pooled, window, longer))
 
 
-def _in_one_over_other(msd: MeanSquaredDisplacement, window: FitWindow, other: FitWindow) -> float:
+def _short_runs(curves: Sequence[MeanSquaredDisplacement]) -> tuple[str, ...]:
+    lengths = [c.n_frames * c.interval_ps for c in curves]
+    if min(lengths) >= 0.7 * float(np.median(lengths)):
+        return ()
+    return (
+        f"the shortest of {len(curves)} runs, {min(lengths):.3g} ps, limits the window of all (the longest has "
+        f"{max(lengths):.3g} ps); leave it out or run it longer",
+    )
+
+
+def _slope_over_slope(msd: MeanSquaredDisplacement, window: FitWindow, other: FitWindow) -> float:
     """Slope in a window over that in another one."""
     rattle = rattling(msd, window)
     slopes = []
@@ -210,13 +225,8 @@ def _in_one_over_other(msd: MeanSquaredDisplacement, window: FitWindow, other: F
     return slopes[0] / slopes[1]
 
 
-def _without_memory(charge: Diffusion, factor: float) -> Diffusion:
-    """Return the charge diffusivity times a factor, that by which single ions slow down once hops are forgotten.
-
-    The charge is fitted from where motion becomes diffusive, or a single path would leave too few displacements. So D
-    and D_sigma meet in one window, and the Haven ratio is that of this window. As ions together need not forget as
-    single ones do, the whole correction is in the error, too.
-    """
+def _corrected(charge: Diffusion, factor: float) -> Diffusion:
+    """Return the charge diffusivity times what single ions slow down by once hops are forgotten."""
     d = charge.diffusivity
     if d.standard_error is None:
         return charge
@@ -226,6 +236,8 @@ def _without_memory(charge: Diffusion, factor: float) -> Diffusion:
         diffusivity=Estimate(factor * d.value, error, d.n_independent, d.unit),
         per_glass_cm2_s=tuple(factor * v for v in charge.per_glass_cm2_s),
         per_glass_error_cm2_s=tuple(factor * e for e in charge.per_glass_error_cm2_s),
+        reason=f"{charge.reason}; times {factor:.2f}, by which single ions move slower in their own, later window",
+        correction=factor,
     )
 
 
@@ -240,10 +252,13 @@ def slope_estimate(
     usual_cm2_s: float = 0.0,
     blocks: Sequence[MeanSquaredDisplacement] = (),
     block_window: FitWindow | None = None,
+    memory: bool = False,
 ) -> Diffusion:
     """Return D from the displacements of each glass in a given window, or an upper bound without a window.
 
-    `blocks` are the displacements within blocks of time, for a single glass, compared in `block_window` (`window`).
+    `blocks` are the displacements within blocks of time, for a single glass, compared in `block_window` (by default
+    `window`). With `memory` the error holds what hops that are not forgotten may add to the slope; the path of a charge
+    is too noisy for that, see `diffusivities`.
 
     Where the error is that of a model walk it is taken for a diffusivity of at least `usual_cm2_s`, so that a walk
     that happened to go slowly does not also claim a small error.
@@ -262,8 +277,9 @@ def slope_estimate(
         within = block_window or window
         error = math.hypot(error, _error_over_blocks(blocks, within, rattle, hop_length_A, variance, usual))
     value = float(values.mean())
-    bend, notes = _bend(pooled, window)
-    if len(pooled.per_walker_A2) >= _ENOUGH_IONS:  # not for the path of a charge, whose windows are compared otherwise
+    bend, notes = 0.0, tuple[str, ...]()
+    if memory:
+        bend, notes = _bend(pooled, window)
         bend = max(bend, memory_of_hops(pooled, window, hop_length_A=hop_length_A, rattle=rattle))
     estimate = Estimate(value, math.hypot(error, bend * value), len(values), "cm2/s")
     if value <= 0:
@@ -392,10 +408,12 @@ def _bend(pooled: MeanSquaredDisplacement, window: FitWindow) -> tuple[float, tu
     undo it but not foresee it.
     """
     found = slope_change(pooled, window)
-    if found is None or found[0] > _IMPROBABLE * found[1]:
+    if found is None or abs(found[0]) < _IMPROBABLE * found[1]:
         return 0.0, ()
     change, error, later = found
     where = f"{later.start_ps:.3g} to {later.stop_ps:.3g} ps"
+    if change > 0:
+        return 0.0, (f"the slope rises: from {where} it is {change:+.0%} ± {error:.0%} off; noise, or a drift",)
     return abs(change), (
         f"the slope still changes: from {where} it is {change:+.0%} ± {error:.0%} off; that is added to the error",
     )

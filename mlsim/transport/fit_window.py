@@ -9,9 +9,11 @@ The rule, the same for every trajectory. Motion is diffusive (`diffusive_window`
 
 Hops that are undone by the next bend the curve until an ion has forgotten where it came from. The line of single ions
 therefore starts later (`settled_window`): where the displacement is three hop lengths squared, or at an eighth of the
-trajectory if that is sooner. Windows end at four times their start, or at half of the trajectory. What is left is in
-the error: `memory_of_hops` says what a memory of usual strength would add to the slope of a window, and `slope_change`
-whether the slope still falls from the window to the next, later one.
+trajectory if that is sooner; where the exponent there is beyond 0.20 by more than twice its standard error, nothing
+diffuses. Windows end at four times their start, or at half of the trajectory. What is left is in the error:
+`memory_of_hops` says what a memory of usual strength would add to the slope of a window, and `slope_change` whether the
+slope still falls from the window to the next, later one. (That of the charge, see `mlsim.transport.diffusion`, starts
+where motion becomes diffusive and ends 16 times later.)
 
 Points of the curve at neighbouring lags are strongly correlated, because they come from the same steps; the line takes
 their covariance for a Brownian walk that rattles into account (generalised least squares), so that adding longer,
@@ -122,8 +124,10 @@ def diffusive_window(msd: MeanSquaredDisplacement, *, hop_length_A: float) -> tu
     return None, f"not diffusive: MSD ~ t^{slope:.2f} up to {lag[-1]:.3g} ps, expected t^1; run longer"
 
 
-def settled_window(msd: MeanSquaredDisplacement, early: FitWindow, *, hop_length_A: float) -> FitWindow:
-    """Return the window that starts where hops are forgotten, or as late as the trajectory allows.
+def settled_window(
+    msd: MeanSquaredDisplacement, early: FitWindow, *, hop_length_A: float
+) -> tuple[FitWindow | None, str]:
+    """Return the window that starts where hops are forgotten, or as late as the trajectory allows, and a sentence.
 
     Parameters
     ----------
@@ -133,18 +137,28 @@ def settled_window(msd: MeanSquaredDisplacement, early: FitWindow, *, hop_length
         Where motion begins to be diffusive, from `diffusive_window`: the window starts there or later.
     hop_length_A
         Distance between neighbouring sites of the ion, Å.
+
+    Returns
+    -------
+    tuple
+        None where the displacement does not go on as t^1 there: ions that are confined, or that drift.
     """
     lag, curve = msd.lag_ps, msd.msd_A2
     latest = _LATEST_START * msd.n_frames * msd.interval_ps
     wanted = (lag >= early.start_ps * (1 - 1e-9)) & ((curve >= SETTLED_HOPS * hop_length_A**2) | (lag >= latest))
     if not wanted.any():
-        return early
+        return early, f"diffusive: fitted from {early}"
     start = int(np.flatnonzero(wanted)[0])
     inside = (lag >= lag[start]) & (lag <= _SPAN * lag[start] * (1 + 1e-9))
     if lag[inside][-1] < 2 * lag[start] * (1 - 1e-9) or inside.sum() < _FEWEST_LAGS:
-        return early
-    slope, _ = _log_slope(lag[inside], msd.per_walker_A2[:, inside])
-    return FitWindow(float(lag[start]), float(lag[inside][-1]), slope, float(curve[start]))
+        return early, f"diffusive: fitted from {early}"
+    slope, error = _log_slope(lag[inside], msd.per_walker_A2[:, inside])
+    window = FitWindow(float(lag[start]), float(lag[inside][-1]), slope, float(curve[start]))
+    told = len(msd.per_walker_A2) >= _ENOUGH_WALKERS  # or the error of the exponent is itself unknown
+    if told and not abs(slope - 1) <= LARGEST_TOLERANCE + 2 * error:
+        why = "look for a drift" if slope > 1 else "ions are confined, or run longer"
+        return None, f"not diffusive: expected t^1, found {window}; {why}"
+    return window, f"diffusive: fitted from {window}"
 
 
 def memory_of_hops(

@@ -82,6 +82,7 @@ def glass_lines(points: Sequence[Diffusion]) -> GlassLines | None:
     within = (error**2).mean(axis=1)
     together = np.array([error_over_glasses(v, e) for v, e in zip(value, error, strict=True)])
     claimed = np.array([p.diffusivity.standard_error or 0.0 for p in points])
-    bend = np.maximum(claimed**2 - together**2, 0.0)  # what a slope that still falls has added
+    # what hops that are not forgotten may add; taken as independent at each temperature, though of one sign
+    bend = np.maximum(claimed**2 - together**2, 0.0)
     of_mean = within / value.shape[1] + bend
     return GlassLines(np.log(value), np.sqrt(within) / mean, np.sqrt(of_mean) / mean)

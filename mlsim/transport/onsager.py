@@ -91,6 +91,8 @@ def ionic_conductivity(
     """
     if not trajectories:
         raise DataError("ionic conductivity: no trajectories given")
+    if not n_hops > 0:
+        raise DataError(f"ionic conductivity: {n_hops:g} hops, expected some")
     elements = tuple(sorted(set(trajectories[0].elements)))
     _check_charges(trajectories[0], elements, charges)
     pairs = list(combinations_with_replacement(elements, 2))

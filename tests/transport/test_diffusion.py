@@ -123,13 +123,48 @@ def test_the_charge_starts_at_half_a_hop_length_squared_and_a_short_run_at_an_ei
     _, charge = diffusivities([walk], "Li", hop_length_A=3.0)
     assert charge.window is not None
     assert 4.5 <= charge.window.start_msd_A2 < 6.0
-    assert charge.reason == f"diffusive: fitted from {charge.window}"
+    slower = f"times {charge.correction:.2f}, by which single ions move slower in their own, later window"
+    assert charge.reason == f"diffusive: fitted from {charge.window}; {slower}"
     short = diffusivity([walk.between(0, 300)], "Li", hop_length_A=3.0)
     assert short.window is not None
     assert short.window.start_ps == pytest.approx(300 / 8, rel=0.05)
     memory = memory_of_hops(short.msd, short.window, hop_length_A=3.0, rattle=rattling(short.msd, short.window))
     assert 0.01 < memory < 0.1
     assert short.diffusivity.standard_error > memory * short.diffusivity.value
+
+
+@pytest.mark.parametrize("side_A", [7.0, 9.0])
+def test_confined_ions_do_not_diffuse_though_they_began_to(side_A):
+    rng = np.random.default_rng(23)
+    path = np.cumsum(rng.normal(0, 0.32, (2000, 60, 3)), axis=0)
+    folded = np.abs((path + side_A) % (2 * side_A) - side_A)  # reflecting walls
+    result = diffusivity([Trajectory(folded, CELL, ("Li",) * 60, 1.0, 600.0)], "Li")
+    assert not result.diffusive
+    assert result.reason.startswith("not diffusive: ")
+
+
+def test_ions_that_drift_are_said_to():
+    rng = np.random.default_rng(24)
+    drift = np.arange(2000)[:, None, None] * rng.normal(0, 0.05, (1, 40, 3))
+    walk = charged_walk(rng, 2000, 40, 0.05)
+    moved = Trajectory(walk.positions + drift, CELL, walk.elements, 1.0, 600.0)
+    result = diffusivity([moved], "Li")
+    assert not result.diffusive or any("or a drift" in note for note in result.notes)
+
+
+def test_eight_glasses_know_the_charge_better_than_seven():
+    rng = np.random.default_rng(25)
+    walks = [charged_walk(rng, 500, 40, 0.05, hop_A=2.5) for _ in range(8)]
+    seven, eight = (diffusivities(walks[:n], "Li")[1].diffusivity.standard_error for n in (7, 8))
+    assert eight < 1.3 * seven
+
+
+def test_a_run_much_shorter_than_the_others_is_said():
+    rng = np.random.default_rng(26)
+    walks = [charged_walk(rng, 500, 40, 0.05) for _ in range(2)]
+    notes = diffusivity([*walks, walks[0].between(0, 100)], "Li").notes
+    assert notes[-1].startswith("the shortest of 3 runs, 100 ps, limits the window of all (the longest has 500 ps)")
+    assert not any("shortest" in note for note in diffusivity(walks, "Li").notes)
 
 
 def test_the_memory_of_hops_is_that_of_simulated_walks():
@@ -308,8 +343,8 @@ def test_a_slope_that_rises_is_noise_and_widens_nothing():
     window = FitWindow(1.0, 4.0, 1.0, 0.1)
     change, error, _ = slope_change(rising, window)
     assert change > 2.5 * error
-    found = slope_estimate([rising], rising, window, "given", temperature_K=600.0, hop_length_A=2.5)
-    assert not any("slope" in note for note in found.notes)
+    found = slope_estimate([rising], rising, window, "given", temperature_K=600.0, hop_length_A=2.5, memory=True)
+    assert found.notes[0].startswith("the slope rises: from 2 to 8 ps it is +")
     memory = memory_of_hops(rising, window, hop_length_A=2.5, rattle=rattling(rising, window))
     error = math.hypot(found.per_glass_error_cm2_s[0], memory * found.diffusivity.value)
     assert found.diffusivity.standard_error == pytest.approx(error)
@@ -365,7 +400,7 @@ def test_a_slope_that_still_changes_is_measured_said_and_widens_the_error():
     early = FitWindow(30.0, 120.0, 1.0, 3.0)
     change, error, _ = slope_change(msd, early)
     assert change < -3 * error
-    found = slope_estimate([msd], msd, early, "given", temperature_K=600.0, hop_length_A=2.5)
+    found = slope_estimate([msd], msd, early, "given", temperature_K=600.0, hop_length_A=2.5, memory=True)
     assert found.notes[0].startswith("the slope still changes: from 60 to 240 ps it is -")
     relative = found.diffusivity.standard_error / found.diffusivity.value
     memory = memory_of_hops(msd, early, hop_length_A=2.5, rattle=rattling(msd, early))
