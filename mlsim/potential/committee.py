@@ -142,6 +142,10 @@ class Committee(Calculator):  # type: ignore[misc]
         return np.sqrt(variance)
 
 
+SYMMETRIC_EV_A = 0.01
+"""Forces of frames that symmetry holds stay below, eV/Å: what a teacher's grid leaves."""
+
+
 @dataclass(frozen=True)
 class Calibration:
     """What the deviation of a committee is worth, measured on frames that no member learnt from.
@@ -173,15 +177,17 @@ def calibration(committee: Committee, frames: Sequence[Atoms]) -> tuple[Calibrat
     """Return thresholds, and atomic deviation and error they come from, eV/Å, of held-out labelled frames.
 
     Deviation: norm over xyz of the standard deviation over the committee. Error: norm of the difference between the
-    leader's force and the label.
+    leader's force and the label. Frames in which symmetry holds all atoms, such as an ideal crystal, are left out: every
+    model is right about them, and they would flatter the correlation.
 
     Raises
     ------
     DataError
         With fewer than 5 frames.
     """
+    frames = [frame for frame in frames if np.abs(frame.get_forces()).max() > SYMMETRIC_EV_A]
     if len(frames) < 5:
-        raise DataError(f"calibration: {len(frames)} held-out frames, expected at least 5")
+        raise DataError(f"calibration: {len(frames)} held-out frames off symmetry, expected at least 5")
     deviations, errors, norms = [], [], []
     for frame in frames:
         bare = Atoms(frame.symbols, positions=frame.positions, cell=frame.cell[:], pbc=True)

@@ -123,10 +123,12 @@ def test_a_calibration_finds_the_scale_and_its_thresholds_stand_for_what_they_sa
     norms = np.concatenate([np.linalg.norm(frame.get_forces(), axis=1) for frame in frames])
     assert found.stop_eV_A == pytest.approx(max(found.warn_eV_A, np.sqrt(np.mean(norms**2)) / 5.0))
     assert error == pytest.approx(5 * deviation)
+    at_rest = labelled(1, 0.0)  # an ideal crystal: no force, and no doubt
+    assert calibration(committee, [*frames, at_rest])[0] == found
 
 
 def test_too_few_held_out_frames_calibrate_nothing() -> None:
-    with pytest.raises(DataError, match="calibration: 2 held-out frames, expected at least 5"):
+    with pytest.raises(DataError, match="calibration: 2 held-out frames off symmetry, expected at least 5"):
         calibration(Committee(Spring(1.0), [Spring(1.2)]), [labelled(1, 1.0), labelled(2, 1.0)])
 
 
