@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mlsim.errors import DataError
 from mlsim.io.results import Result, read_result
 from mlsim.io.series import ReportSeries, read_series
+from mlsim.io.structures import read_structure
 
 __all__ = ["RefinedCurve", "Refinement", "RunFolder", "read_refinement", "read_run"]
 
@@ -67,11 +68,14 @@ class Refinement:
     verdicts
         What sets each number: "set by the data", "set by constraints" or "set by the starting model"; empty when no
         runs without data were made.
+    elements
+        Chemical symbols of the atoms of a refined structure; empty when there is none beside the numbers.
     """
 
     result: Result
     curves: tuple[RefinedCurve, ...] = ()
     verdicts: Mapping[str, str] = field(default_factory=dict)
+    elements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,9 @@ def read_refinement(folder: Path) -> Refinement | None:
         return None
     result = read_result(numbers)
     curves = tuple(_refined_curve(file, result) for file in sorted(folder.glob("fit_*.csv")))
-    return Refinement(result, curves, _verdicts(folder / "influence.json"))
+    refined = sorted(folder.glob("run_*.extxyz"))
+    elements = tuple(read_structure(refined[0]).get_chemical_symbols()) if refined else ()
+    return Refinement(result, curves, _verdicts(folder / "influence.json"), elements)
 
 
 def _refined_curve(path: Path, result: Result) -> RefinedCurve:

@@ -177,8 +177,8 @@ def calibration(committee: Committee, frames: Sequence[Atoms]) -> tuple[Calibrat
     """Return thresholds, and atomic deviation and error they come from, eV/Å, of held-out labelled frames.
 
     Deviation: norm over xyz of the standard deviation over the committee. Error: norm of the difference between the
-    leader's force and the label. Frames in which symmetry holds all atoms, such as an ideal crystal, are left out: every
-    model is right about them, and they would flatter the correlation.
+    leader's force and the label. Frames in which symmetry holds all atoms, such as an ideal crystal, are left out:
+    every model is right about them, and they would flatter the correlation.
 
     Raises
     ------

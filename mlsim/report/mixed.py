@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from mlsim.composition import Composition
 from mlsim.errors import SettingsError
 from mlsim.io.run_folder import RunFolder
 from mlsim.io.studies import settings_difference
@@ -33,6 +34,14 @@ def refuse_mixed_piece(run: RunFolder) -> None:
         said, meant = run.series.composition, run.settings["simulation"].get("composition")
         if said != meant:
             raise SettingsError(f"{run.path}: series.json is of {said}, study.json of {meant}; they are of two runs")
+    if run.series is not None and run.refinement is not None and run.refinement.elements:
+        of_run = Composition.parse(run.series.composition)
+        refined = Composition.of_atoms(list(run.refinement.elements))
+        if of_run.integer_formula_unit() != refined.integer_formula_unit():
+            raise SettingsError(
+                f"{run.path}: the run is of {run.series.composition}, the refinement in rmc/ of {refined.formula}; "
+                "move it away"
+            )
 
 
 def refuse_mixed_series(runs: Sequence[tuple[str, RunFolder]]) -> None:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from ase import Atoms
+from ase.io import write
 
 from mlsim.errors import DataError, SettingsError
 from mlsim.report import write_report
@@ -48,6 +51,15 @@ def test_numbers_of_other_settings_than_the_folder_are_refused(full_folder: Path
 def test_curves_of_another_composition_are_refused(full_folder: Path) -> None:
     changed(full_folder / "series.json", lambda body: body.update(composition="Li2ZrCl4O"))
     with pytest.raises(SettingsError, match=r"series.json is of Li2ZrCl4O, study.json of Li3ZrCl4O1.5"):
+        write_report(full_folder)
+
+
+def test_a_refinement_of_another_composition_is_refused(full_folder: Path) -> None:
+    structure = full_folder / "rmc" / "run_001.extxyz"
+    write(structure, Atoms("Li6Zr2Cl8O3", positions=np.arange(57).reshape(19, 3) * 2.0, cell=[120] * 3, pbc=True))
+    write_report(full_folder)
+    write(structure, Atoms("Li2ZrCl6", positions=np.arange(27).reshape(9, 3) * 2.0, cell=[60] * 3, pbc=True))
+    with pytest.raises(SettingsError, match=r"the run is of Li3ZrCl4O1.5, the refinement in rmc/ of Li2ZrCl6; move"):
         write_report(full_folder)
 
 
