@@ -325,9 +325,8 @@ def by_temperature(
         if found.temperature_K is None:
             raise SettingsError(f"{file}: does not say its temperature; give it with --temperature-K")
         if element not in found.elements:
-            raise SettingsError(
-                f"{file}: holds no {element}; its elements are {', '.join(sorted(set(found.elements)))}"
-            )
+            held = ", ".join(sorted(set(found.elements)))
+            raise SettingsError(f"{file}: holds no {element}, only {held}; see --element")
         formula = Atoms(found.elements).get_chemical_formula(empirical=True)
         if formula != (expected := expected or formula):
             raise SettingsError(f"{files[0]}, {file}: {expected} and {formula}; give one material at a time")
