@@ -213,7 +213,7 @@ def _warned(series: ReportSeries) -> str:
 def _verdicts(result: Result) -> str:
     rows = [comparison_of(row) for row in result.rows if row.reference is not None]
     if not rows:
-        return "No published value of this composition is at hand to compare with."
+        return "No published value of anything determined here is at hand to compare with."
     agree = [row for row in rows if row.verdict == "compatible"]
     differ = sorted((row for row in rows if row.verdict == "differs"), key=lambda row: -abs(row.difference or 0.0))
     open_rows = [row for row in rows if row.verdict in ("undecided", "no error", "one glass")]

@@ -191,7 +191,8 @@ def _tested(first: QuantityRow, second: QuantityRow) -> tuple[Estimate | None, f
         if not (a.value > 0 and b.value > 0):
             return None, None
         difference, unit = math.log(b.value / a.value), "ln"
-        error_a, error_b = (math.sqrt(math.log1p((e / x.value) ** 2)) for e, x in ((error_a, a), (error_b, b)))
+        # the error of a skewed number is half of its 68 % interval, x sinh(s) where ln x has the error s
+        error_a, error_b = (math.asinh(e / x.value) for e, x in ((error_a, a), (error_b, b)))
     else:
         difference, unit = b.value - a.value, a.unit
     fewest = min((n for n in (a.n_independent, b.n_independent) if n != WELL_KNOWN), default=WELL_KNOWN)

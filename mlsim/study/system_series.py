@@ -47,7 +47,9 @@ def series_of_system(system: SystemFolder) -> ReportSeries:
         fields |= scattering_series(ensembles, settings.scattering)
         fields |= topology_part(ensembles, settings, references).series
     else:
-        missing["scattering"] = missing["partials"] = "no run at 300 K has ended yet"
+        missing["scattering"] = missing["partials"] = (
+            f"no run at {system.settings.structure.temperature_K:g} K has ended yet"
+        )
     transport, said = _transport(system, glasses, settings, references)
     missing |= transport.pop("missing", {})
     fields |= transport
@@ -58,7 +60,7 @@ def series_of_system(system: SystemFolder) -> ReportSeries:
         composition=own.formula,
         preset="campaign",
         potential=PotentialPart(name=system.settings.potential, sha256=system.potential_sha256),
-        n_glasses=len(system.run_folders),
+        n_glasses=len(ensembles) or len(glasses),
         n_atoms=len(ensembles[0][0]) if ensembles else own.atoms,
         notes=(*notes, *said),
         published=published,

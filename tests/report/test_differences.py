@@ -73,7 +73,7 @@ def test_conductivities_are_compared_as_logarithms() -> None:
     estimate = differences(a, b)[0].estimate
     assert estimate is not None and estimate.unit == "ln"
     assert estimate.value == pytest.approx(math.log(10))
-    assert estimate.standard_error == pytest.approx(math.sqrt(2 * math.log(1.25)))
+    assert estimate.standard_error == pytest.approx(math.sqrt(2) * math.asinh(0.5))
 
 
 @pytest.mark.parametrize(
