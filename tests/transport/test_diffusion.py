@@ -123,7 +123,7 @@ def test_the_charge_starts_at_half_a_hop_length_squared_and_a_short_run_at_an_ei
     _, charge = diffusivities([walk], "Li", hop_length_A=3.0)
     assert charge.window is not None
     assert 4.5 <= charge.window.start_msd_A2 < 6.0
-    slower = f"times {charge.correction:.2f}, by which single ions move slower in their own, later window"
+    slower = f"times {charge.correction:.2f}, the slope of single ions in their own, later window over that in this one"
     assert charge.reason == f"diffusive: fitted from {charge.window}; {slower}"
     short = diffusivity([walk.between(0, 300)], "Li", hop_length_A=3.0)
     assert short.window is not None
