@@ -236,7 +236,8 @@ def _corrected(charge: Diffusion, factor: float) -> Diffusion:
         diffusivity=Estimate(factor * d.value, error, d.n_independent, d.unit),
         per_glass_cm2_s=tuple(factor * v for v in charge.per_glass_cm2_s),
         per_glass_error_cm2_s=tuple(factor * e for e in charge.per_glass_error_cm2_s),
-        reason=f"{charge.reason}; times {factor:.2f}, the slope of single ions in their own, later window over that in this one",
+        reason=f"{charge.reason}; times {factor:.2f}, the slope of single ions in their own, later window over that in "
+        "this one",
         correction=factor,
     )
 
