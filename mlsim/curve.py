@@ -182,6 +182,17 @@ class Estimate:
         spread = math.hypot(self.standard_error, standard_error or 0.0)
         return (self.value - value) / spread if spread > 0 else None
 
+    @property
+    def log_error(self) -> float | None:
+        """Standard error s of ln x of a skewed number x whose error is half of its 68 % interval: asinh(error / x).
+
+        The interval x exp(−s) to x exp(s) is 2 x sinh(s) wide. None without an error, or for x that has no logarithm.
+        """
+        error = self.standard_error
+        if error is None or not math.isfinite(error) or not self.value > 0:
+            return None
+        return math.asinh(error / self.value)
+
 
 def estimate_over(values: Sequence[float], unit: str) -> Estimate:
     """Return mean and standard error of the mean over independent glasses or runs: s / sqrt(n), s with n − 1.

@@ -94,12 +94,11 @@ def _settings_that_differ(first: Path, second: Path) -> list[str]:
 
 def _print_differences(found: Sequence[Difference]) -> None:
     from mlsim.cli.display import print_table
-    from mlsim.report.words import number_text, unit_text
+    from mlsim.report.words import number_text, unit_text, value_text
 
     rows = []
     for one in found:
-        a, b = (number_text(row.estimate.value, row.estimate.standard_error) for row in (one.first, one.second))
-        texts = [f"< {text}" if row.is_upper_bound else text for row, text in ((one.first, a), (one.second, b))]
+        texts = [value_text(row) for row in (one.first, one.second)]
         unit = unit_text(one.first.estimate.unit)
         change = "" if one.estimate is None else number_text(one.estimate.value, one.estimate.standard_error)
         change = f"ln ratio {change}" if one.estimate is not None and one.estimate.unit == "ln" else change

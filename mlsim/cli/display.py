@@ -213,13 +213,13 @@ def print_outcome(outcome: StudyOutcome) -> None:
 
 def print_rows(rows: Sequence[QuantityRow]) -> None:
     """Print numbers as a table."""
-    from mlsim.report.comparison import comparison_of
+    from mlsim.report.comparison import compared
     from mlsim.report.words import GROUPS
 
     console = _console()
-    compared = [comparison_of(row, upper_bound=row.is_upper_bound) for row in rows]
-    compared.sort(key=lambda row: GROUPS.index(row.group) if row.group in GROUPS else len(GROUPS))
-    console.print(_table(compared, console.width))
+    shown = compared(rows)
+    shown.sort(key=lambda row: GROUPS.index(row.group) if row.group in GROUPS else len(GROUPS))
+    console.print(_table(shown, console.width))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> None:

@@ -17,6 +17,7 @@ import json
 import math
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,8 @@ __all__ = [
 _KEY_PROBLEMS: Final = {"extra_forbidden": "unknown key", "missing": "key is missing"}
 UPPER_BOUND: Final = "upper bound"
 """How the method of a row begins whose value is only a bound from above."""
+
+_SKEWED: Final = re.compile(r".*(conductivity|diffusivity|prefactor)\w*_(mS_cm|cm2_s)")
 
 _VERSIONS_OF: Final = ("ase", "mace-torch", "numba", "numpy", "scipy", "torch")
 
@@ -99,11 +102,33 @@ class QuantityRow:
         return self.method.startswith(UPPER_BOUND)
 
     @property
+    def is_skewed(self) -> bool:
+        """True for a diffusivity, a conductivity or a prefactor: positive, and its logarithm is what is Gaussian."""
+        return _SKEWED.fullmatch(self.name) is not None and self.estimate.value > 0
+
+    @property
+    def interval_68(self) -> tuple[float, float] | None:
+        """Ends of the 68 % interval, in the unit of the value: x exp(∓s) of a skewed number; None without an error."""
+        estimate = self.estimate
+        if self.is_skewed:
+            s = estimate.log_error
+            return None if s is None else (estimate.value * math.exp(-s), estimate.value * math.exp(s))
+        error = estimate.standard_error
+        return None if error is None else (estimate.value - error, estimate.value + error)
+
+    @property
     def difference_in_standard_errors(self) -> float | None:
-        """(Own value − reference) over both errors combined; None without a reference or without an own error."""
+        """(Own value − reference) over both errors combined; None without a reference or without an own error.
+
+        Of a skewed number it is that of the logarithms.
+        """
         if self.reference is None or not math.isfinite(self.estimate.value):
             return None
-        return self.estimate.difference_in_standard_errors(self.reference.value, self.reference.standard_error)
+        other = Estimate(self.reference.value, self.reference.standard_error, 0, self.estimate.unit)
+        if self.is_skewed and other.value > 0:
+            own = Estimate(math.log(self.estimate.value), self.estimate.log_error, self.estimate.n_independent, "ln")
+            return own.difference_in_standard_errors(math.log(other.value), other.log_error)
+        return self.estimate.difference_in_standard_errors(other.value, other.standard_error)
 
 
 @dataclass(frozen=True)

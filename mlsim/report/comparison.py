@@ -1,23 +1,27 @@
-"""Our numbers beside the published ones: table rows, verdicts, and the paragraph that sums them up."""
+"""Our numbers beside the published ones: table rows, verdicts, and the paragraph that sums them up.
+
+A difference is judged as `mlsim compare` judges one: Welch's t, skewed numbers as logarithms, corrected for the number
+of rows that are compared in the table; see `mlsim.report.differences`.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from scipy.special import stdtrit
-
+from mlsim.curve import Estimate
 from mlsim.io.published import PublishedSample
 from mlsim.io.results import QuantityRow, Result
 from mlsim.io.series import ReportSeries
-from mlsim.report.words import GROUPS, join_words, label_of, number_text, published_text, unit_text
+from mlsim.report.differences import CONFIDENCE, WELL_KNOWN, critical_difference, holm, probability_of_reference
+from mlsim.report.words import GROUPS, join_words, label_of, published_text, unit_text, value_text
 
-__all__ = ["Comparison", "comparison_of", "comparisons", "critical_difference", "summary"]
+__all__ = ["Comparison", "compared", "comparisons", "summary"]
 
 Verdict = Literal["", "no error", "one glass", "compatible", "undecided", "differs"]
 
-CONFIDENCE: Final = 0.95
 _NORMAL_DIFFERENCE: Final = 1.96
 _HARD_SPACE: Final = "\u00a0"
 _NUMBER_WORDS: Final = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
@@ -40,9 +44,12 @@ class Comparison:
     method
         How ours was obtained.
     difference
-        (Ours − published) in combined standard errors; None when it cannot be said.
+        (Ours − published) in combined standard errors, of skewed numbers as logarithms; None when it cannot be said.
+    probability
+        Of a difference at least as large if both were equal, corrected for the rows compared with this one (Holm); None
+        where ours rests on a single glass.
     critical
-        Difference beyond which the two differ at 95 %, from Student's t for so few glasses; None for a single one.
+        Difference beyond which this row, alone, would differ at 95 %; None where ours rests on a single glass.
     without_published_error
         True when the combined error is our own alone, because none was published.
     """
@@ -57,6 +64,7 @@ class Comparison:
     n_independent: int
     method: str
     difference: float | None
+    probability: float | None
     critical: float | None
     without_published_error: bool
 
@@ -64,90 +72,70 @@ class Comparison:
     def verdict(self) -> Verdict:
         """The comparison in a word.
 
-        "differs" beyond the critical difference at 95 %. "compatible" within that of well-known errors (1.96):
-        between the two lies what so few glasses cannot decide.
+        "differs" when the corrected probability is below 5 %. "compatible" within 1.96 combined errors: between the two
+        lies what so few glasses, or so many rows, cannot decide.
         """
         if not self.published:
             return ""
         if self.difference is None:
             return "no error"
-        if self.critical is None:
+        if self.probability is None:
             return "one glass"
-        if abs(self.difference) > self.critical:
+        if self.probability < 1 - CONFIDENCE:
             return "differs"
         return "compatible" if abs(self.difference) <= _NORMAL_DIFFERENCE else "undecided"
 
 
-def comparison_of(
-    row: QuantityRow, published: PublishedSample | None = None, *, upper_bound: bool = False
-) -> Comparison:
-    """Return the table row of one quantity.
+def compared(rows: Sequence[QuantityRow], published: PublishedSample | None = None) -> list[Comparison]:
+    """Return the table rows of quantities that stand in one table, in their order.
 
     Parameters
     ----------
-    row
-        The quantity.
+    rows
+        The quantities.
     published
         A source that is this publication is named by its method alone.
-    upper_bound
-        True when the value is only a bound from above.
     """
+    chances = [probability_of_reference(row) for row in rows]
+    tested = [k for k, chance in enumerate(chances) if chance is not None]
+    corrected = dict(zip(tested, holm([chances[k] or 0.0 for k in tested]), strict=True))
+    return [_comparison(row, corrected.get(k), published) for k, row in enumerate(rows)]
+
+
+def _comparison(row: QuantityRow, probability: float | None, published: PublishedSample | None) -> Comparison:
     label, group = label_of(row.name, row.temperature_K)
-    estimate, reference = row.estimate, row.reference
-    difference = row.difference_in_standard_errors
-    critical = None
-    if difference is not None and reference is not None and estimate.standard_error is not None:
-        critical = critical_difference(estimate.standard_error, estimate.n_independent, reference.standard_error)
-    ours = number_text(estimate.value, estimate.standard_error)
+    reference = row.reference
     return Comparison(
         name=row.name,
         label=label,
         group=group,
-        ours=f"< {ours}" if upper_bound and math.isfinite(estimate.value) else ours,
+        ours=value_text(row),
         published="" if reference is None else published_text(reference.value, reference.standard_error),
-        unit=unit_text(estimate.unit),
+        unit=unit_text(row.estimate.unit),
         source="" if reference is None else _short_source(reference.source, published),
-        n_independent=estimate.n_independent,
+        n_independent=row.estimate.n_independent,
         method=row.method,
-        difference=difference,
-        critical=critical,
+        difference=row.difference_in_standard_errors,
+        probability=probability,
+        critical=_critical_difference(row),
         without_published_error=reference is not None and reference.standard_error is None,
     )
 
 
-def critical_difference(own_error: float, n_independent: int, reference_error: float | None) -> float | None:
-    """Return the difference in combined standard errors beyond which two values differ at 95 %.
-
-    Student's t with the degrees of freedom of Welch and Satterthwaite; ours come from n − 1, the published error
-    is taken as well known (B. L. Welch, Biometrika 34, 28 (1947), doi:10.1093/biomet/34.1-2.28). None for n < 2
-    or without any error. Cautious for transport, whose errors rest on the ions within a glass too.
-
-    Examples
-    --------
-    >>> round(critical_difference(0.1, 2, None), 1), round(critical_difference(0.1, 6, None), 2)
-    (12.7, 2.57)
-    >>> round(critical_difference(0.001, 2, 0.1), 2)
-    1.96
-    """
-    if n_independent < 2 or not own_error > 0:
+def _critical_difference(row: QuantityRow) -> float | None:
+    """Return the difference from the reference in combined standard errors beyond which p is below 5 %."""
+    reference = row.reference
+    if reference is None or row.estimate.n_independent < 2:
         return None
-    total = own_error**2 + (reference_error or 0.0) ** 2
-    freedom = min((n_independent - 1) * (total / own_error**2) ** 2, 1e6)
-    return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
+    other = Estimate(reference.value, reference.standard_error, WELL_KNOWN, row.estimate.unit)
+    logarithms = row.is_skewed and other.value > 0
+    own, theirs = ((e.log_error if logarithms else e.standard_error) or 0.0 for e in (row.estimate, other))
+    return critical_difference(own, row.estimate.n_independent, theirs)
 
 
 def comparisons(result: Result, series: ReportSeries) -> list[tuple[str, list[Comparison]]]:
     """Return all rows of a result, in groups in the order of the table; empty groups are left out."""
-    points = () if series.arrhenius is None else series.arrhenius.points
-    bounds = {point.temperature_K for point in points if not point.diffusive}
-    rows = [
-        comparison_of(
-            row,
-            series.published,
-            upper_bound=row.temperature_K in bounds and row.name.endswith("_diffusivity_cm2_s"),
-        )
-        for row in result.rows
-    ]
+    rows = compared(result.rows, series.published)
     return [(group, found) for group in GROUPS if (found := [row for row in rows if row.group == group])]
 
 
@@ -211,7 +199,7 @@ def _warned(series: ReportSeries) -> str:
 
 
 def _verdicts(result: Result) -> str:
-    rows = [comparison_of(row) for row in result.rows if row.reference is not None]
+    rows = [row for row in compared(result.rows) if row.published]
     if not rows:
         return "No published value of anything determined here is at hand to compare with."
     agree = [row for row in rows if row.verdict == "compatible"]
@@ -220,7 +208,7 @@ def _verdicts(result: Result) -> str:
     was = "quantity has" if len(rows) == 1 else "quantities have"
     text = f"{_number_word(len(rows))} {was} a published value: {len(agree)} compatible with it at 95 %"
     text += f", {len(differ)} different" + (f" ({join_words([row.label for row in differ])})" if differ else "")
-    text += f", {len(open_rows)} not to be decided with so few glasses" if open_rows else ""
+    text += f", {len(open_rows)} not to be decided" if open_rows else ""
     return text + ". These errors are statistical; those of the potential, the size and the cooling rate come on top."
 
 
@@ -234,8 +222,7 @@ def _short_source(source: str, published: PublishedSample | None) -> str:
 
 def _value(row: QuantityRow) -> str:
     unit = unit_text(row.estimate.unit)
-    text = number_text(row.estimate.value, row.estimate.standard_error) + (f" {unit}" if unit else "")
-    return text.replace(" ", _HARD_SPACE)
+    return (value_text(row) + (f" {unit}" if unit else "")).replace(" ", _HARD_SPACE)
 
 
 def _beside(row: QuantityRow) -> str:

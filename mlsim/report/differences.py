@@ -13,14 +13,13 @@ the number of comparisons (S. Holm, Scand. J. Statist. 6, 65 (1979)).
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
 from mlsim.curve import Estimate
 from mlsim.errors import DataError
@@ -28,15 +27,24 @@ from mlsim.io.published import PublishedSample
 from mlsim.io.results import QuantityRow, Result
 from mlsim.report.words import label_of
 
-__all__ = ["Difference", "differences", "holm", "published_result", "welch_probability"]
+__all__ = [
+    "CONFIDENCE",
+    "WELL_KNOWN",
+    "Difference",
+    "critical_difference",
+    "differences",
+    "holm",
+    "probability_of_difference",
+    "probability_of_reference",
+    "published_result",
+    "welch_probability",
+]
 
 Verdict = Literal["differs", "no difference seen", "not tested"]
 
 CONFIDENCE: Final = 0.95
 WELL_KNOWN: Final = 0
 """`n_independent` of a published value: its error does not come from our counting of runs."""
-
-_SKEWED: Final = re.compile(r"(conductivity|diffusivity|prefactor)")
 
 
 @dataclass(frozen=True)
@@ -155,12 +163,49 @@ def welch_probability(difference: float, error_a: float, n_a: int, error_b: floa
     >>> welch_probability(0.2, 0.05, 1, 0.05, 4) is None
     True
     """
+    freedom = _freedom(error_a, n_a, error_b, n_b)
+    if freedom is None:
+        return None
+    return float(min(1.0, 2 * stdtr(freedom, -abs(difference) / math.hypot(error_a, error_b))))
+
+
+def critical_difference(error_a: float, n_a: int, error_b: float, n_b: int = WELL_KNOWN) -> float | None:
+    """Return the difference in combined standard errors at which `welch_probability` is 5 %; None where it is.
+
+    Examples
+    --------
+    >>> round(critical_difference(0.1, 2, 0.0), 1), round(critical_difference(0.1, 6, 0.0), 2)
+    (12.7, 2.57)
+    >>> round(critical_difference(0.001, 2, 0.1), 2)
+    1.96
+    """
+    freedom = _freedom(error_a, n_a, error_b, n_b)
+    return None if freedom is None else float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
+
+
+def _freedom(error_a: float, n_a: int, error_b: float, n_b: int) -> float | None:
+    """Return the degrees of freedom of a difference of two means, None where it has no error or rests on one glass."""
     total = error_a**2 + error_b**2
     if not (math.isfinite(total) and total > 0) or 1 in (n_a, n_b):
         return None
     spread = sum(e**4 / (n - 1) for e, n in ((error_a, n_a), (error_b, n_b)) if n > 1)
-    freedom = min(total**2 / spread, 1e9) if spread > 0 else 1e9
-    return float(min(1.0, 2 * stdtr(freedom, -abs(difference) / math.sqrt(total))))
+    return float(min(total**2 / spread, 1e9)) if spread > 0 else 1e9
+
+
+def probability_of_difference(first: QuantityRow, second: QuantityRow) -> float | None:
+    """Return the probability of a difference at least as large if both were equal; None where it cannot be tested."""
+    return _tested(first, second)[1]
+
+
+def probability_of_reference(row: QuantityRow) -> float | None:
+    """Return the probability of a number at least this far from its reference, if both were equal; None where untested.
+
+    The error of the reference is taken as well known; one that was given without is taken as exact.
+    """
+    if row.reference is None:
+        return None
+    other = Estimate(row.reference.value, row.reference.standard_error, WELL_KNOWN, row.estimate.unit)
+    return _tested(QuantityRow(row.name, other, row.reference.source), row)[1]
 
 
 def holm(probabilities: Sequence[float]) -> NDArray[np.float64]:
@@ -184,24 +229,20 @@ def _tested(first: QuantityRow, second: QuantityRow) -> tuple[Estimate | None, f
     a, b = first.estimate, second.estimate
     if first.is_upper_bound or second.is_upper_bound or not (math.isfinite(a.value) and math.isfinite(b.value)):
         return None, None
-    error_a, error_b = (_error(estimate) for estimate in (a, b))
+    skewed = first.is_skewed or second.is_skewed
+    if skewed and not (a.value > 0 and b.value > 0):
+        return None, None
+    error_a, error_b = (_error(estimate, skewed) for estimate in (a, b))
     if error_a is None or error_b is None:
         return None, None
-    if _SKEWED.search(first.name):
-        if not (a.value > 0 and b.value > 0):
-            return None, None
-        difference, unit = math.log(b.value / a.value), "ln"
-        # the error of a skewed number is half of its 68 % interval, x sinh(s) where ln x has the error s
-        error_a, error_b = (math.asinh(e / x.value) for e, x in ((error_a, a), (error_b, b)))
-    else:
-        difference, unit = b.value - a.value, a.unit
+    difference, unit = (math.log(b.value / a.value), "ln") if skewed else (b.value - a.value, a.unit)
     fewest = min((n for n in (a.n_independent, b.n_independent) if n != WELL_KNOWN), default=WELL_KNOWN)
     estimate = Estimate(difference, math.hypot(error_a, error_b), fewest, unit)
     return estimate, welch_probability(difference, error_a, a.n_independent, error_b, b.n_independent)
 
 
-def _error(estimate: Estimate) -> float | None:
-    """Return the standard error; zero for a published value that was given without one."""
+def _error(estimate: Estimate, skewed: bool) -> float | None:
+    """Return the standard error, of the logarithm if skewed; zero for a published value that was given without one."""
     if estimate.standard_error is not None and math.isfinite(estimate.standard_error):
-        return estimate.standard_error
+        return estimate.log_error if skewed else estimate.standard_error
     return 0.0 if estimate.n_independent == WELL_KNOWN else None

@@ -182,8 +182,8 @@ def _statistics(series: ReportSeries | None) -> str:
     over = f"the {n} glasses" if n > 1 else "independent glasses"
     return (
         f"Every number is a mean over {over} with its standard error. A difference from a published value is judged "
-        "by Student's t for so few glasses at 95 %; errors of the potential, the cell size and the cooling rate are "
-        "not in it."
+        "at 95 % by Welch's t for so few glasses, diffusivities and conductivities as logarithms, corrected for the "
+        "number of comparisons (Holm); errors of the potential, the cell size and the cooling rate are not in it."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,7 @@ from mlsim.report.words import published_text, subscripts, unit_text
 __all__ = ["own_file", "page_text", "templates", "write_report"]
 
 _GAUGE_END: Final = 6.0
+_FORMULA: Final = re.compile(r"\b(?=[A-Za-z]*\d)((?:[A-Z][a-z]?(?:\d+(?:\.\d+)?)?){2,})(?![\w-])")
 _SECTIONS: Final = (
     ("numbers", "answer"),
     ("scattering", "scattering"),
@@ -95,7 +97,7 @@ def templates(*, html: bool) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(gauge=_gauge, published_text=published_text, unit_text=unit_text)
-    environment.filters.update(lowered=_lowered, cell=_cell)
+    environment.filters.update(lowered=_lowered, formulas=_formulas, cell=_cell)
     return environment
 
 
@@ -103,6 +105,12 @@ def _lowered(formula: str) -> Markup:
     """Return a formula with its indices lowered."""
     pieces = [Markup("<sub>{}</sub>").format(text) if low else escape(text) for text, low in subscripts(formula)]
     return Markup("").join(pieces)
+
+
+def _formulas(text: str) -> Markup:
+    """Return a text in which the formulas have their indices lowered."""
+    pieces = _FORMULA.split(text)  # every second one is a formula
+    return Markup("").join(_lowered(piece) if number % 2 else escape(piece) for number, piece in enumerate(pieces))
 
 
 def _cell(text: str) -> str:

@@ -9,7 +9,7 @@ from mlsim.io.series import Line
 from mlsim.report.palette import MODEL, PUBLISHED, SERIES
 from mlsim.report.series_points import Member, Point, places_of, points_of
 from mlsim.report.traces import Chart, axis, chart, error_bars, escaped, rounded, thinned
-from mlsim.report.words import join_words, number_text
+from mlsim.report.words import join_words, value_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,10 +54,7 @@ def series_alts(members: Sequence[Member]) -> dict[str, str]:
     alts: dict[str, str] = {}
     for name, (words, unit) in AXES.items():
         points = points_of(members, name)
-        said = [
-            f"{p.member.label} {'below ' if p.bound else ''}{number_text(p.value, None if p.bound else p.error)}"
-            for p in points
-        ]
+        said = [f"{p.member.label} {value_text(p.row)}" for p in points]
         if said:
             alts[f"series-x_{name}"] = f"{words} in {unit} against composition: {join_words(said)}."
     labels = join_words([member.label for member in members])
@@ -76,7 +73,7 @@ def against_composition(members: Sequence[Member], name: str) -> Chart | None:
     for label, phase, bound, symbol, colour, _ in _LOOKS:
         chosen = [p for p in points if p.member.phase == phase and p.bound == bound]
         if chosen:
-            data.append(_markers(chosen, label, symbol, colour, bound=bound))
+            data.append(_markers(chosen, label, symbol, colour))
     data += _published(points, name)
     words, unit = AXES[name]
     places = places_of(members)
@@ -90,13 +87,13 @@ def _broken(text: str) -> str:
     return escaped(text).replace(", ", ",<br>")
 
 
-def _markers(points: Sequence[Point], label: str, symbol: str, colour: str, *, bound: bool) -> dict[str, Any]:
+def _markers(points: Sequence[Point], label: str, symbol: str, colour: str) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
         "x": rounded([p.place for p in points]),
         "y": rounded([p.value for p in points]),
-        "error_y": error_bars(None if bound else [p.error or 0.0 for p in points]),
+        "error_y": error_bars([p.errors[1] for p in points], [p.errors[0] for p in points]),
         "text": [escaped(p.member.label) for p in points],
         "name": label,
         "marker": {"size": 9, "symbol": symbol, "color": colour, "line": {"width": 1.5, "color": colour}},
@@ -121,21 +118,26 @@ def _published(points: Sequence[Point], name: str) -> list[dict[str, Any]]:
     ]
 
 
+def _colours(members: Sequence[Member]) -> list[str]:
+    """Return the colour of each member, the same in every plot."""
+    return [SERIES[i % len(SERIES)] for i in range(len(members))]
+
+
 def curves_together(members: Sequence[Member], quantity: str) -> Chart | None:
     """Return one curve of every member, each shifted above the one before."""
-    lines: list[tuple[str, Line]] = []
-    for member in members:
+    lines: list[tuple[str, Line, str]] = []
+    for member, colour in zip(members, _colours(members), strict=True):
         line = None if member.run is None or member.run.series is None else getattr(member.run.series, quantity)
         if line is not None:
-            lines.append((member.label, line))
+            lines.append((member.label, line, colour))
     if len(lines) < 2:
         return None
-    step = 0.7 * max(max(line.y) - min(line.y) for _, line in lines)
+    step = 0.7 * max(max(line.y) - min(line.y) for _, line, _ in lines)
     data = []
-    for i, (label, line) in enumerate(lines):
+    for i, (label, line, colour) in enumerate(lines):
         x, y = thinned(line.x, [value + i * step for value in line.y])
-        colour = {"color": SERIES[i % len(SERIES)], "width": 1.6}
-        data.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "name": escaped(label), "line": colour})
+        look = {"color": colour, "width": 1.6}
+        data.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "name": escaped(label), "line": look})
     across, up = {
         "g_pdf": ("<i>r</i> (Å)", "<i>G</i><sub>PDF</sub>(<i>r</i>) (1/Å²), shifted"),
         "s_of_q": ("<i>Q</i> (1/Å)", "<i>S</i>(<i>Q</i>), shifted"),
@@ -145,11 +147,10 @@ def curves_together(members: Sequence[Member], quantity: str) -> Chart | None:
 
 def _arrhenius_together(members: Sequence[Member]) -> Chart | None:
     data: list[dict[str, Any]] = []
-    for i, member in enumerate(members):
+    for member, colour in zip(members, _colours(members), strict=True):
         part = None if member.run is None or member.run.series is None else member.run.series.arrhenius
         if part is None or not part.points:
             continue
-        colour = SERIES[i % len(SERIES)]
         hot_first = sorted(part.points, key=lambda point: -point.temperature_K)
         symbols = [
             "circle" if p.diffusive and p.used else "circle-open" if p.diffusive else "triangle-down-open"
@@ -187,7 +188,7 @@ def draw_against_composition(figure: Figure, members: Sequence[Member], names: S
             chosen = [p for p in points if p.member.phase == phase and p.bound == bound]
             if chosen:
                 x, y = [p.place for p in chosen], [p.value for p in chosen]
-                error = None if bound else [p.error or 0.0 for p in chosen]
+                error = None if bound else list(zip(*(p.errors for p in chosen), strict=True))
                 fill = {"markerfacecolor": "none"} if bound else {}
                 axes.errorbar(x, y, yerr=error, fmt=marker, color=colour, label=label, **fill)
         known = [(p.place, found) for p in points if (found := p.member.published(name)) is not None]

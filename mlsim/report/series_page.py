@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mlsim.curve import Estimate
 from mlsim.errors import SettingsError
 from mlsim.io.atomic import atomic_write_text
 from mlsim.io.campaign import CAMPAIGN, Campaign
+from mlsim.report.comparison import compared
+from mlsim.report.differences import CONFIDENCE, holm, probability_of_difference
 from mlsim.report.figure import FORMATS
 from mlsim.report.figures import save_figure
 from mlsim.report.methods import all_settings, series_methods
 from mlsim.report.mixed import refuse_mixed_series
 from mlsim.report.page import page_text, scenes_of, templates
 from mlsim.report.series_charts import AXES, draw_against_composition, series_alts, series_charts
-from mlsim.report.series_points import Member, campaign_members, folder_members, points_of
+from mlsim.report.series_points import Member, Point, campaign_members, folder_members, points_of
 from mlsim.report.view import View, view_of
-from mlsim.report.words import join_words, number_text, published_text
+from mlsim.report.words import join_words, published_text, value_text
 
 __all__ = ["SeriesRow", "series_rows", "series_summary", "write_series_report"]
 
@@ -41,11 +42,12 @@ _PAIRS: Final = (
 
 @dataclass(frozen=True)
 class SeriesRow:
-    """One member in the table on top: numbers and published ones as text, by name of the quantity."""
+    """One member in the table on top: numbers, published ones and their difference as text, by name of the quantity."""
 
     member: Member
     ours: dict[str, str]
     published: dict[str, str]
+    difference: dict[str, str]
     n: int
 
 
@@ -104,17 +106,23 @@ def series_rows(members: Sequence[Member]) -> list[SeriesRow]:
     rows = []
     for member in members:
         found = {name: row for name in _COLUMNS if (row := member.row(name)) is not None}
-        ours = {name: _text(row.estimate, bound=row.is_upper_bound) for name, row in found.items()}
+        ours = {name: value_text(row) for name, row in found.items()}
         known = {name: ref for name in _COLUMNS if (ref := member.published(name)) is not None}
         published = {name: published_text(ref.value, ref.standard_error) for name, ref in known.items()}
-        rows.append(
-            SeriesRow(member, ours, published, max((r.estimate.n_independent for r in found.values()), default=0))
-        )
+        n = max((row.estimate.n_independent for row in found.values()), default=0)
+        rows.append(SeriesRow(member, ours, published, _differences(member), n))
     return rows
 
 
-def _text(estimate: Estimate, *, bound: bool) -> str:
-    return f"< {number_text(estimate.value)}" if bound else number_text(estimate.value, estimate.standard_error)
+def _differences(member: Member) -> dict[str, str]:
+    """Return how far each number is from the published one, judged as in the member's own table."""
+    result = None if member.run is None else member.run.result
+    rows = compared(() if result is None else result.rows)
+    return {
+        row.name: f"{row.difference:+.1f}, {row.verdict}"
+        for row in rows
+        if row.name in _COLUMNS and row.difference is not None
+    }
 
 
 def series_summary(members: Sequence[Member]) -> str:
@@ -126,7 +134,7 @@ def series_summary(members: Sequence[Member]) -> str:
         if not points:
             text += f" No {words} was determined."
             continue
-        listed = [f"{point.member.label} {number_text(point.value, point.error)}" for point in points]
+        listed = [f"{point.member.label} {value_text(point.row)}" for point in points]
         text += f" The {words} ({unit}) is {join_words(listed)}."
         text += _extreme(points, "highest" if "conductivity" in name else "lowest")
         known = [(p.member.label, ref) for p in points if (ref := p.member.published(name)) is not None]
@@ -136,18 +144,19 @@ def series_summary(members: Sequence[Member]) -> str:
     return f"{text} Errors are statistical, over independent glasses; those of the potential come on top."
 
 
-def _extreme(points: Sequence[Any], which: str) -> str:
-    """Say which member is at the top, when two errors set it apart from the next."""
+def _extreme(points: Sequence[Point], which: str) -> str:
+    """Say which member is at the top, when a test at 95 % sets it apart from each of the others."""
     if len(points) < 2:
         return ""
-    ordered = sorted(points, key=lambda point: point.value, reverse=which == "highest")
-    first, second = ordered[:2]
-    if first.error is None or second.error is None:
-        return f" The {which} is that of {first.member.label}, without an error to judge it by."
-    apart = abs(first.value - second.value) > 2 * float((first.error**2 + second.error**2) ** 0.5)
-    if apart:
+    first, *others = sorted(points, key=lambda point: point.value, reverse=which == "highest")
+    chances = [probability_of_difference(first.row, point.row) for point in others]
+    if any(chance is None for chance in chances):
+        return f" The {which} is that of {first.member.label}, but errors to judge it by are missing."
+    corrected = holm([chance for chance in chances if chance is not None])
+    close = [point.member.label for point, p in zip(others, corrected, strict=True) if p >= 1 - CONFIDENCE]
+    if not close:
         return f" The {which} is that of {first.member.label}."
-    return f" Which of {first.member.label} and {second.member.label} is {which} is not decided: their errors overlap."
+    return f" The {which} is that of {first.member.label}; {join_words(close)} cannot be told apart from it at 95 %."
 
 
 def _words(members: Sequence[Member], campaign: Campaign | None) -> dict[str, Any]:

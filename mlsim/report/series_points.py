@@ -63,9 +63,23 @@ class Point:
 
     member: Member
     place: float
-    value: float
-    error: float | None
-    bound: bool
+    row: QuantityRow
+
+    @property
+    def value(self) -> float:
+        """The number, in the unit of its row."""
+        return self.row.estimate.value
+
+    @property
+    def bound(self) -> bool:
+        """Whether it is only a bound from above."""
+        return self.row.is_upper_bound
+
+    @property
+    def errors(self) -> tuple[float, float]:
+        """How far the 68 % interval reaches down and up from the value; zeros where no error is known."""
+        interval = None if self.bound else self.row.interval_68
+        return (0.0, 0.0) if interval is None else (self.value - interval[0], interval[1] - self.value)
 
 
 def campaign_members(folder: Path) -> tuple[Campaign, list[Member]]:
@@ -158,6 +172,5 @@ def points_of(members: Sequence[Member], name: str) -> list[Point]:
         row = member.row(name)
         if row is None or not math.isfinite(row.estimate.value):
             continue
-        place, estimate = places[member.label][0], row.estimate
-        points.append(Point(member, place, estimate.value, estimate.standard_error, row.is_upper_bound))
+        points.append(Point(member, places[member.label][0], row))
     return points

@@ -84,11 +84,12 @@ def line_with_band(curve: Line, name: str, colour: str, /, **trace: Any) -> list
     return traces
 
 
-def error_bars(errors: Sequence[float] | None) -> dict[str, Any]:
-    """Return error bars; none where there are no errors."""
-    if errors is None:
+def error_bars(up: Sequence[float] | None, down: Sequence[float] | None = None) -> dict[str, Any]:
+    """Return error bars, down as long as up unless said; none where there are no errors."""
+    if up is None:
         return {"visible": False}
-    return {"type": "data", "array": rounded(errors), "thickness": 1.2, "width": 4, "color": "#8a8f98"}
+    bars = {"type": "data", "array": rounded(up), "thickness": 1.2, "width": 4, "color": "#8a8f98"}
+    return bars if down is None else {**bars, "symmetric": False, "arrayminus": rounded(down)}
 
 
 def escaped(text: str) -> str:

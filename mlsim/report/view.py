@@ -14,12 +14,13 @@ from mlsim.io.run_folder import RunFolder
 from mlsim.io.series import PotentialPart, ReportSeries, Section
 from mlsim.report.alt_text import alternative_texts
 from mlsim.report.charts import all_charts, refinement_charts
-from mlsim.report.comparison import Comparison, comparison_of, comparisons, summary
+from mlsim.report.comparison import Comparison, compared, comparisons, summary
 from mlsim.report.constraints import limits_of, xray_weights
 from mlsim.report.methods import all_settings, methods_text
 from mlsim.report.mixed import refuse_mixed_piece
 from mlsim.report.scene import Scene, scene_of
 from mlsim.report.traces import Chart
+from mlsim.report.words import label_of
 from mlsim.shipped import shipped_folder
 
 __all__ = ["Headline", "View", "headline_names", "view_of"]
@@ -157,7 +158,7 @@ def view_of(run: RunFolder, *, prefix: str = "", title: str = "", crystal: bool 
         if run.result is not None
         else "The numbers of this run are missing.",
         series=series,
-        headlines=_headlines(result, series, {} if run.refinement is None else run.refinement.verdicts),
+        headlines=_headlines(result, groups, series, {} if run.refinement is None else run.refinement.verdicts),
         groups=groups,
         charts={prefix + name: chart for name, chart in charts.items()},
         alts={prefix + name: text for name, text in alts.items()},
@@ -186,16 +187,22 @@ def headline_names(rows: Sequence[QuantityRow]) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _headlines(result: Result, series: ReportSeries, verdicts: Mapping[str, str]) -> tuple[Headline, ...]:
+def _headlines(
+    result: Result,
+    groups: Sequence[tuple[str, list[Comparison]]],
+    series: ReportSeries,
+    verdicts: Mapping[str, str],
+) -> tuple[Headline, ...]:
     weights = xray_weights(series.composition)
+    by_name = {row.name: row for _, rows in reversed(groups) for row in reversed(rows)}  # the first of each name
     found = []
     for name in headline_names(result.rows):
         row = next(row for row in result.rows if row.name == name)
         limits = limits_of(row, weights, verdicts, series.arrhenius)
-        compared = comparison_of(row, series.published)
-        if compared.group == _LINKS:  # its group stands above it in the full table only
-            compared = replace(compared, label=f"{_LINKS}: {compared.label}")
-        found.append(Headline(compared, limits))
+        shown = by_name[name]
+        if shown.group == _LINKS:  # its group stands above it in the full table only
+            shown = replace(shown, label=f"{_LINKS}: {shown.label}")
+        found.append(Headline(shown, limits))
     return tuple(found)
 
 
@@ -215,7 +222,7 @@ def _refined(run: RunFolder) -> tuple[Comparison, ...]:
     if run.refinement is None:
         return ()
     verdicts = run.refinement.verdicts
-    rows = [comparison_of(row) for row in run.refinement.result.rows]
+    rows = compared(run.refinement.result.rows)
     return tuple(replace(row, method=verdicts.get(row.name, row.method)) for row in rows)
 
 
@@ -224,7 +231,7 @@ def _other_alts(run: RunFolder) -> dict[str, str]:
     alts = {f"measured_{i}": "User's curve and the model." for i in range(9)}
     rows = () if run.result is None else run.result.rows
     shares = sorted((row for row in rows if row.name.startswith("polyhedron_")), key=lambda row: -row.estimate.value)
-    words = [f"{comparison_of(row).label} {100 * row.estimate.value:.0f} %" for row in shares[:4]]
+    words = [f"{label_of(row.name)[0]} {100 * row.estimate.value:.0f} %" for row in shares[:4]]
     alts["polyhedra"] = f"Bars, share of each polyhedron, the most frequent first: {', '.join(words)}."
     for curve in () if run.refinement is None else run.refinement.curves:
         row = run.refinement.result.row(f"rw_{curve.name}") if run.refinement is not None else None

@@ -8,6 +8,8 @@ from typing import Final
 
 from ase.data import atomic_numbers
 
+from mlsim.io.results import QuantityRow
+
 __all__ = [
     "GROUPS",
     "Label",
@@ -18,6 +20,7 @@ __all__ = [
     "published_text",
     "subscripts",
     "unit_text",
+    "value_text",
 ]
 
 Label = tuple[str, str]
@@ -109,6 +112,9 @@ _PATTERNS: Final = tuple(
 )
 
 _POLYHEDRON: Final = re.compile(r"polyhedron_([a-z]+\d\w*)_fraction")
+_WIDE: Final = 0.2
+"""Relative error beyond which a skewed number is given with its interval: its two sides differ by a fifth and more."""
+
 _SUPERSCRIPT: Final = str.maketrans("0123456789-+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
 _ANIONS: Final = frozenset({"N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I"})
 _UNITS: Final = {
@@ -217,6 +223,35 @@ def number_text(value: float, standard_error: float | None = None) -> str:
         return f"{value:.4g} (no spread)"
     digits = min(6, max(0, 1 - math.floor(math.log10(error))))
     return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def value_text(row: QuantityRow) -> str:
+    """Return a number and its error: of a skewed one whose error is above a fifth of it, the 68 % interval.
+
+    Examples
+    --------
+    >>> from mlsim.curve import Estimate
+    >>> value_text(QuantityRow("conductivity_298K_mS_cm", Estimate(9.5, 17.0, 4, "mS/cm"), ""))
+    '9.5 (2.5 to 36)'
+    >>> value_text(QuantityRow("conductivity_298K_mS_cm", Estimate(9.5, 0.4, 4, "mS/cm"), ""))
+    '9.50 ± 0.40'
+    >>> value_text(QuantityRow("diffusivity_cm2_s", Estimate(9.5e-9, None, 4, "cm2/s"), "upper bound"))
+    '< 9.5 × 10⁻⁹'
+    """
+    estimate, interval = row.estimate, row.interval_68
+    if row.is_upper_bound and math.isfinite(estimate.value):
+        return f"< {number_text(estimate.value)}"
+    if not row.is_skewed or interval is None or (estimate.standard_error or 0.0) <= _WIDE * estimate.value:
+        return number_text(estimate.value, estimate.standard_error)
+    exponent = 0 if interval[0] >= 1e-3 and interval[1] < 1e4 else math.floor(math.log10(estimate.value))
+    value, low, high = (_two_digits(x / 10**exponent) for x in (estimate.value, *interval))
+    text = f"{value} ({low} to {high})"
+    return f"[{text}] × 10{str(exponent).translate(_SUPERSCRIPT)}" if exponent else text
+
+
+def _two_digits(value: float) -> str:
+    """Return a positive number with two significant digits, zeros at the end kept."""
+    return f"{float(f'{value:.2g}'):.{max(0, 1 - math.floor(math.log10(value)))}f}"
 
 
 def published_text(value: float, standard_error: float | None = None) -> str:

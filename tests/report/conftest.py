@@ -61,7 +61,7 @@ def made_up_rows(n: int = 4) -> list[QuantityRow]:
     ]
     hot, cold = Estimate(2.1e-5, 3e-6, n, "cm2/s"), Estimate(4e-7, None, n, "cm2/s")
     rows.append(QuantityRow("li_diffusivity_cm2_s", hot, "made up", 900.0))
-    rows.append(QuantityRow("li_diffusivity_cm2_s", cold, "made up, upper bound", 600.0))
+    rows.append(QuantityRow("li_diffusivity_cm2_s", cold, "upper bound, made up", 600.0))
     return rows
 
 

@@ -11,23 +11,29 @@ from scipy import stats
 from mlsim.curve import Estimate, estimate_over
 from mlsim.io.results import Provenance, QuantityRow, Reference, Result
 from mlsim.io.series import ArrheniusPart, ArrheniusPoint, ReportSeries
-from mlsim.report.comparison import comparison_of, comparisons, critical_difference, summary
+from mlsim.report.comparison import Comparison, compared, comparisons, summary
+from mlsim.report.differences import critical_difference
 
 
 def _row(value: float, error: float | None, n: int, reference: Reference | None) -> QuantityRow:
     return QuantityRow("zr_o_coordination", Estimate(value, error, n, "1"), "m", reference=reference)
 
 
+def comparison_of(row: QuantityRow) -> Comparison:
+    """A row that stands alone in its table."""
+    return compared([row])[0]
+
+
 @pytest.mark.parametrize("n", [2, 3, 6, 40])
 def test_without_a_published_error_the_limit_is_students_t(n: int) -> None:
-    assert critical_difference(0.2, n, None) == pytest.approx(stats.t.ppf(0.975, n - 1))
+    assert critical_difference(0.2, n, 0.0) == pytest.approx(stats.t.ppf(0.975, n - 1))
 
 
 def test_with_a_dominant_published_error_the_limit_is_that_of_the_normal_distribution() -> None:
     assert critical_difference(1e-6, 2, 1.0) == pytest.approx(stats.norm.ppf(0.975), rel=1e-4)
 
 
-@pytest.mark.parametrize("arguments", [(0.0, 5, 0.1), (0.1, 1, 0.1), (math.nan, 5, 0.1)])
+@pytest.mark.parametrize("arguments", [(0.0, 5, 0.0), (0.1, 1, 0.1), (math.nan, 5, 0.1)])
 def test_without_an_error_of_ours_there_is_no_limit(arguments: tuple[float, int, float]) -> None:
     assert critical_difference(*arguments) is None
 
@@ -65,6 +71,29 @@ def test_the_difference_is_in_combined_standard_errors() -> None:
     assert not comparison.without_published_error
 
 
+def test_a_skewed_number_is_judged_and_shown_as_a_logarithm() -> None:
+    # ln 9.5 has the error s: the half of the interval 9.5 exp(-s) to 9.5 exp(s) is 9.5 sinh(s)
+    s = 1.0
+    row = QuantityRow(
+        "conductivity_298K_mS_cm",
+        Estimate(9.5, 9.5 * math.sinh(s), 6, "mS/cm"),
+        "m",
+        reference=Reference(1.35, None, "s"),
+    )
+    shown = comparison_of(row)
+    assert shown.difference == pytest.approx(math.log(9.5 / 1.35) / s)
+    assert shown.ours == "9.5 (3.5 to 26)"
+    assert shown.probability == pytest.approx(2 * stats.t.sf(shown.difference, 5))
+
+
+def test_many_rows_in_one_table_are_counted() -> None:
+    one = _row(2.0, 0.17, 6, Reference(2.5, None, "s"))
+    assert comparison_of(one).verdict == "differs"
+    with_others = compared([one, *[_row(2.5, 0.1, 6, Reference(2.5, None, "s"))] * 9])
+    assert with_others[0].verdict == "undecided"
+    assert with_others[0].probability == pytest.approx(10 * (comparison_of(one).probability or 0.0))
+
+
 def _result(*rows: QuantityRow) -> Result:
     return Result(rows, Provenance())
 
@@ -74,15 +103,10 @@ SERIES = ReportSeries(title="t", composition="Li3ZrCl4O1.5", preset="quick", n_g
 
 def test_an_upper_bound_is_written_as_one() -> None:
     rows = [
-        QuantityRow("li_diffusivity_cm2_s", Estimate(4e-7, None, 6, "cm2/s"), "m", 600.0),
+        QuantityRow("li_diffusivity_cm2_s", Estimate(4e-7, None, 6, "cm2/s"), "upper bound (95 %), m", 600.0),
         QuantityRow("li_diffusivity_cm2_s", Estimate(2e-5, 1e-6, 6, "cm2/s"), "m", 900.0),
     ]
-    points = (
-        ArrheniusPoint(temperature_K=600, diffusivity_cm2_s=4e-7, diffusive=False),
-        ArrheniusPoint(temperature_K=900, diffusivity_cm2_s=2e-5),
-    )
-    series = SERIES.model_copy(update={"arrhenius": ArrheniusPart(points=points)})
-    ((group, shown),) = comparisons(_result(*rows), series)
+    ((group, shown),) = comparisons(_result(*rows), SERIES)
     assert group == "Transport"
     assert [row.ours for row in shown] == ["< 4 × 10⁻⁷", "(2.00 ± 0.10) × 10⁻⁵"]
 
@@ -107,7 +131,7 @@ def test_the_paragraph_is_made_from_the_numbers() -> None:
     assert summary(_result(*rows), SERIES).replace("\u00a0", " ") == (
         "Six independent glasses of 114 atoms of Li3ZrCl4O1.5 were made (preset quick); "
         "the mass density is 2.000 ± 0.020 g/cm³. "
-        "Extrapolated to 298 K, Li conducts 1.00 ± 0.50 mS/cm (published: 1.35 ± 0.07), "
+        "Extrapolated to 298 K, Li conducts 1.0 (0.62 to 1.6) mS/cm (published: 1.35 ± 0.07), "
         "with an activation energy of 0.300 ± 0.020 eV. "
         "Zr has 2.00 ± 0.10 O neighbours at 2.030 ± 0.010 Å (published: 2.5). "
         "Two quantities have a published value: 1 compatible with it at 95 %, 1 different (O neighbours of Zr). "
