@@ -84,6 +84,12 @@ class SystemFolder:
         """Runs whose every stage has ended."""
         return sum(all((run / stage / "result.json").exists() for stage in self.stages) for run in self.run_folders)
 
+    def is_outdated(self, analysis: str) -> bool:
+        """Whether a run that the analysis is made from has ended since."""
+        made = (self.folder / f"{analysis}.json").stat().st_mtime_ns
+        stages = ("structure",) if analysis == "topology" else tuple(s for s in self.stages if s.startswith("md-"))
+        return any((run / "result.json").stat().st_mtime_ns > made for stage in stages for run in self.ended(stage))
+
     def require_own_runs(self) -> None:
         """Raise SettingsError if a run was made with another potential or schedule than the campaign says."""
         for stage, schedule in self.stages.items():
@@ -105,7 +111,11 @@ class SystemFolder:
             absent = [run.name for run in self.run_folders if not (run / stage / "result.json").exists()]
             if absent:
                 lines.append(f"{stage}: not finished in {', '.join(absent)}")
-        lines += [f"{name}.json is not there" for name in _ANALYSES if not (self.folder / f"{name}.json").exists()]
+        for name in _ANALYSES:
+            if not (self.folder / f"{name}.json").exists():
+                lines.append(f"{name}.json is not there")
+            elif self.is_outdated(name):
+                lines.append(f"{name}.json is older than the runs that it is made from and was left out; make it again")
         measured = {entry.system for entry in self.settings.measurements}
         if measured and self.name not in measured:
             lines.append("no RMC: the campaign names no measured curve of this system")
@@ -159,7 +169,7 @@ def collect_campaign(directory: Path) -> Path:
         for system in systems
         if (system.folder / "result.json").exists()
     }
-    missing = [f"{system.name}: no results yet" for system in systems if system.name not in results]
+    missing = []
     if not settings.measurements:
         missing.append(
             "no measured curve was given, so nothing was refined by RMC and no Rw is known; name yours under "
@@ -173,7 +183,7 @@ def collect_campaign(directory: Path) -> Path:
         "mobile": settings.mobile,
         "potential": {"name": Path(settings.potential).name, "sha256": sha256},
         "settings": settings.model_dump(mode="json"),
-        "systems": [_system_json(system) for system in systems if system.name in results],
+        "systems": [_system_json(system) for system in systems],
         "series": series,
         "comparisons": [{"first": a, "second": b, "file": file} for a, b, file in pairs if (directory / file).exists()],
         "measurements": [
@@ -216,7 +226,7 @@ def _rows(system: SystemFolder) -> list[QuantityRow]:
     rows = _density(system)
     for name in _ANALYSES:
         path = system.folder / f"{name}.json"
-        if path.exists():
+        if path.exists() and not system.is_outdated(name):
             rows += read_result(path).rows
     found: dict[tuple[str, float | None], QuantityRow] = {}
     for row in (*rows, *_refinement(system, {row.name for row in rows})):
@@ -242,15 +252,19 @@ def _density(system: SystemFolder) -> list[QuantityRow]:
 def _refinement(system: SystemFolder, known: Collection[str]) -> list[QuantityRow]:
     """Return means over glasses of what the refinements gave: rw_..., and rmc_... of the numbers known of the glass."""
     results = [read_result(path) for run in system.run_folders if (path := run / "rmc" / "result.json").exists()]
+    every = {(row.name, row.temperature_K): row for result in reversed(results) for row in reversed(result.rows)}
     rows = []
-    for row in results[0].rows if results else ():
+    for row in every.values():
         if not (row.name.startswith("rw_") or row.name in known):
             continue
         others = [found.row(row.name, row.temperature_K) for found in results]
-        values = [other.estimate.value for other in others if other is not None]
+        # a glass that has none of a polyhedron does not name it
+        absent = 0.0 if row.name.startswith("polyhedron_") else None
+        values = [absent if other is None else other.estimate.value for other in others]
+        there = [value for value in values if value is not None]
         name = row.name if row.name.startswith("rw_") else f"rmc_{row.name}"
-        method = f"RMC of {len(values)} glasses: {row.method}"
-        rows.append(QuantityRow(name, estimate_over(values, row.estimate.unit), method, row.temperature_K))
+        method = f"RMC of {len(there)} glasses: {row.method}"
+        rows.append(QuantityRow(name, estimate_over(there, row.estimate.unit), method, row.temperature_K))
     return rows
 
 
@@ -300,7 +314,7 @@ def _system_json(system: SystemFolder) -> dict[str, Any]:
             f"{system.name}/{run.name}/rmc" for run in system.run_folders if (run / "rmc" / "result.json").exists()
         ],
         "notes": [f"{name}: {line}" for name in ("transport", "mechanism") for line in _notes(system.folder, name)],
-        "missing": system.missing(),
+        "missing": system.missing() if (system.folder / "result.json").exists() else [],
     }
 
 
