@@ -216,3 +216,22 @@ def _rebuild(amounts: dict[str, Fraction]) -> Composition:
 
 def _number(amount: Fraction) -> str:
     return "" if amount == 1 else f"{float(amount):g}"
+
+
+def place_in_series(formula: str) -> float | None:
+    """Return x of a member of Li(2+2x)ZrCl4O(1+x), None for another composition.
+
+    Examples
+    --------
+    >>> place_in_series("Li3ZrCl4O1.5"), place_in_series("Li2ZrCl6")
+    (0.5, None)
+    """
+    try:
+        amounts = Composition.parse(formula).amounts
+    except SettingsError:
+        return None
+    zr = amounts.get("Zr")
+    if zr is None or set(amounts) != {"Li", "Zr", "Cl", "O"} or amounts["Cl"] != 4 * zr:
+        return None
+    x = amounts["O"] / zr - 1
+    return float(x) if amounts["Li"] / zr == 2 + 2 * x else None

@@ -26,6 +26,7 @@ from mlsim.study.campaign import (
     CampaignSettings,
     read_campaign_settings,
     require_same_trajectories,
+    set_aside_refinements,
     shipped_campaign,
     write_campaign_settings,
 )
@@ -91,6 +92,24 @@ def test_the_shipped_series_is_the_published_one() -> None:
         ({"measurements": [{"system": "x0.50", "file": "no.gr", "quantity": "g_pdf"}]}, "no.gr: no such file"),
         ({"scattering": {"curves": ["xray-s_of_k"]}}, "unknown function 's_of_k'; did you mean 's_of_q'?"),
         ({"comparisons": [], "systems": {"a": {"formula": "LiZrCl4O"}}}, "systems.a: "),
+        (
+            {"comparisons": [], "systems": {"a": {"formula": "Li3ZrCl4O1.5", "x": 0.4}}},
+            "has x = 0.5; x is given as 0.4",
+        ),
+        ({"comparisons": [], "systems": {"a": {"formula": "Li2ZrCl6", "x": 0.4}}}, "no member of Li(2+2x)ZrCl4O(1+x)"),
+        (
+            {
+                "comparisons": [],
+                "systems": {n: {"formula": f} for n, f in (("a", "Li3ZrCl4O1.5"), ("b", "Li6Zr2Cl8O3"))},
+            },
+            "systems.b: the same composition and phase as a",
+        ),
+        ({"comparisons": [], "systems": {"a": {"formula": "Li2O", "crystal": "Li2S"}}}, "crystal 'Li2S': not known"),
+        ({"comparisons": [], "systems": {"a": {"formula": "Li2O", "crystal": "my.cif"}}}, "my.cif: no such file"),
+        (
+            {"comparisons": [], "systems": {"a": {"formula": "Li2O", "crystal": "LiCl"}}},
+            "is LiCl, the formula says Li2O",
+        ),
     ],
 )
 def test_a_config_that_cannot_work_is_refused_in_one_line(
@@ -141,6 +160,31 @@ def test_other_trajectories_are_refused_with_the_difference_and_more_of_the_same
     other = ModelFile("other", "f" * 64, source.elements)
     with pytest.raises(SettingsError, match=rf"potential_sha256 was {source.sha256[:12]}, now ffffffffffff"):
         require_same_trajectories(folder, settings, other)
+
+
+def test_curves_of_one_system_have_one_range(tmp_path: Path) -> None:
+    (tmp_path / "my glass.gr").write_text("1.0 0.1\n1.1 0.2\n", encoding="utf-8")
+    curve = {"system": "x0.50", "file": "my glass.gr", "quantity": "g_pdf"}
+    ranges = [curve | {"q_max_per_A": 20.0}, curve | {"q_max_per_A": 22.0}]
+    with pytest.raises(SettingsError, match=r"measurements of x0.50: q_max_per_A differ"):
+        read_campaign_settings(config(tmp_path, measurements=ranges))
+
+
+def test_a_refinement_of_other_settings_is_set_aside_not_lost(tmp_path: Path) -> None:
+    (tmp_path / "glass.gr").write_text("1.0 0.1\n1.1 0.2\n", encoding="utf-8")
+    measurements = [{"system": "x0.50", "file": "glass.gr", "quantity": "g_pdf"}]
+    folder = tmp_path / "series"
+    settings = read_campaign_settings(config(tmp_path, measurements=measurements))
+    begun(folder, settings)
+    for system in ("x0.00", "x0.50"):
+        (folder / system / "glass-1" / "rmc").mkdir(parents=True)
+        (folder / system / "glass-1" / "rmc" / "result.json").touch()
+    assert set_aside_refinements(folder, settings) == []
+    (tmp_path / "glass.gr").write_text("1.0 0.1\n1.1 0.3\n", encoding="utf-8")
+    other = read_campaign_settings(config(tmp_path, measurements=measurements))
+    assert set_aside_refinements(folder, other) == [folder / "x0.50" / "glass-1" / "rmc-before-1"]
+    assert (folder / "x0.50" / "glass-1" / "rmc-before-1" / "result.json").exists()
+    assert (folder / "x0.00" / "glass-1" / "rmc").is_dir()
 
 
 def test_seeds_do_not_depend_on_what_else_the_campaign_holds(tmp_path: Path) -> None:

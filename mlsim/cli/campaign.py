@@ -68,7 +68,12 @@ def campaign(
     Stop it or kill it: the same command goes on. What is there is not computed again.
     """
     from mlsim.study import ModelFile, folder_lock
-    from mlsim.study.campaign import read_campaign_settings, require_same_trajectories, write_campaign_settings
+    from mlsim.study.campaign import (
+        read_campaign_settings,
+        require_same_trajectories,
+        set_aside_refinements,
+        write_campaign_settings,
+    )
     from mlsim.study.workflow import Workflow, snakemake_command
 
     if not prepare:
@@ -84,6 +89,8 @@ def campaign(
             folder = output if output.is_dir() else scratch
         else:
             lock = stack.enter_context(folder_lock(output, wait_s=_WAIT_FOR_LOCK_S))
+            for kept in set_aside_refinements(output, settings):
+                typer.echo(f"refinement of other settings or data, kept as {kept}", err=True)
             file = write_campaign_settings(output, settings, source)
         if prepare:
             typer.echo(f"wrote {file}")

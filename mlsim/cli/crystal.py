@@ -43,5 +43,5 @@ def crystal(
     write_structure(output, relaxed)
     lengths = " × ".join(f"{length:.2f}" for length in relaxed.cell.lengths())
     change = 100 * (relaxed.get_volume() / start.get_volume() - 1)
-    formula = Composition.of_atoms(relaxed.get_chemical_symbols())
+    formula = Composition.of_atoms(relaxed.get_chemical_symbols()).formula
     typer.echo(f"wrote {output}: {formula}, {len(relaxed)} atoms, {lengths} Å, volume {change:+.1f} % by relaxation")

@@ -7,16 +7,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from mlsim.composition import Composition
-from mlsim.errors import DataError, MlsimError
+from mlsim.composition import place_in_series
+from mlsim.errors import DataError
 from mlsim.io.campaign import CAMPAIGN, Campaign, CampaignSystem, read_campaign
 from mlsim.io.published import published_sample
 from mlsim.io.results import QuantityRow, Reference
 from mlsim.io.run_folder import RunFolder, read_refinement, read_run
 
-__all__ = ["Member", "Point", "campaign_members", "folder_members", "place_in_series", "places_of", "points_of"]
+__all__ = ["Member", "Point", "campaign_members", "folder_members", "places_of", "points_of"]
 
 _STEP_OUTSIDE: Final = 0.3
 
@@ -129,25 +129,6 @@ def _formula(run: RunFolder) -> str | None:
     if run.series is not None:
         return run.series.composition
     return None if run.settings is None else str(run.settings["simulation"]["composition"])
-
-
-def place_in_series(formula: str) -> float | None:
-    """Return x of a member of Li(2+2x)ZrCl4O(1+x), None for another composition.
-
-    Examples
-    --------
-    >>> place_in_series("Li3ZrCl4O1.5"), place_in_series("Li2ZrCl6")
-    (0.5, None)
-    """
-    try:
-        counts: dict[str, Any] = Composition.parse(formula).integer_formula_unit()
-    except MlsimError:
-        return None
-    zr = counts.get("Zr", 0)
-    if set(counts) != {"Li", "Zr", "Cl", "O"} or counts["Cl"] != 4 * zr:
-        return None
-    x = counts["O"] / zr - 1
-    return float(x) if math.isclose(counts["Li"] / zr, 2 + 2 * x) else None
 
 
 def places_of(members: Sequence[Member]) -> dict[str, tuple[float, str]]:

@@ -6,6 +6,7 @@ Systems, glasses and temperatures may be added to a folder that has begun; what 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import zlib
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mlsim import __version__
 from mlsim.atomic import atomic_write_text
-from mlsim.composition import Composition
+from mlsim.composition import Composition, place_in_series
 from mlsim.curve import Quantity
 from mlsim.errors import DataError, SettingsError, did_you_mean
 from mlsim.io.studies import checked_settings, file_sha256, read_schedule, read_settings
@@ -33,6 +34,7 @@ __all__ = [
     "campaign_of",
     "read_campaign_settings",
     "require_same_trajectories",
+    "set_aside_refinements",
     "shipped_campaign",
     "write_campaign_settings",
 ]
@@ -192,11 +194,33 @@ class CampaignSettings(_Settings):
                 raise ValueError(f"systems.{name}: {error}") from error
             if self.mobile not in composition.elements:
                 raise ValueError(f"systems.{name}: {system.formula} holds no {self.mobile}, the mobile ion")
+            _require_place(name, system)
+        self._require_distinct()
         return self
+
+    def _require_distinct(self) -> None:
+        """Refuse two systems that a report could not tell apart, and two ranges for the refinement of one system."""
+        phases: dict[tuple[Any, ...], str] = {}
+        for name, system in self.systems.items():
+            unit = tuple(sorted(Composition.parse(system.formula).integer_formula_unit().items()))
+            other = phases.setdefault((unit, system.crystal is None), name)
+            if other != name:
+                raise ValueError(f"systems.{name}: the same composition and phase as {other}; one campaign each")
+        limits: dict[str, float | None] = {}
+        for entry in self.measurements:
+            if limits.setdefault(entry.system, entry.q_max_per_A) != entry.q_max_per_A:
+                raise ValueError(
+                    f"measurements of {entry.system}: q_max_per_A differ; a refinement has one, give it with each curve"
+                )
 
     def seed_of(self, system: str, run: str) -> int:
         """Return the seed of one glass or run: the same whatever else the campaign holds."""
         return zlib.crc32(f"{self.seed} {system} {run}".encode())
+
+    def refinement_of(self, system: str) -> tuple[Any, ...]:
+        """Return what decides the refinements of a system, besides its glasses."""
+        curves = [m.model_dump(mode="json", exclude={"file"}) for m in self.measurements if m.system == system]
+        return self.rmc.model_dump(), curves
 
     @property
     def trajectories(self) -> dict[str, Any]:
@@ -208,6 +232,31 @@ class CampaignSettings(_Settings):
             name: {key: system[key] for key in ("formula", "atoms", "crystal")} for name, system in systems.items()
         }
         return values
+
+
+def _require_place(name: str, system: SystemSettings) -> None:
+    found = place_in_series(system.formula)
+    if system.x is not None and (found is None or abs(system.x - found) > 1e-6):
+        where = "is no member of Li(2+2x)ZrCl4O(1+x)" if found is None else f"has x = {found:g}"
+        raise ValueError(f"systems.{name}: {system.formula} {where}; x is given as {system.x:g}")
+
+
+def _require_crystal(name: str, system: SystemSettings) -> None:
+    """Refuse a crystal that is neither known nor a file, or of another composition than its system."""
+    if system.crystal is None:
+        return
+    from mlsim.io.structures import read_structure
+    from mlsim.potential.crystals import crystal_cell  # slow to import
+
+    path = Path(system.crystal)
+    if path.suffix and not path.is_file():
+        raise SettingsError(f"systems.{name}: crystal {path}: no such file")
+    cell = read_structure(path) if path.is_file() else crystal_cell(system.crystal)
+    found = Composition.of_atoms(cell.get_chemical_symbols())
+    if found.integer_formula_unit() != Composition.parse(system.formula).integer_formula_unit():
+        raise SettingsError(
+            f"systems.{name}: crystal {system.crystal} is {found.formula}, the formula says {system.formula}"
+        )
 
 
 def shipped_campaign() -> Path:
@@ -251,7 +300,10 @@ def read_campaign_settings(path: str | os.PathLike[str] | None = None) -> Campai
     measured = values.get("measurements")
     if isinstance(measured, list):
         values["measurements"] = [_measurement(entry, file) for entry in measured]
-    return checked_settings(CampaignSettings, values, where=str(file))
+    settings = checked_settings(CampaignSettings, values, where=str(file))
+    for name, system in settings.systems.items():
+        _require_crystal(name, system)
+    return settings
 
 
 def require_same_trajectories(directory: Path, settings: CampaignSettings, source: PotentialSource) -> None:
@@ -287,6 +339,25 @@ def require_same_trajectories(directory: Path, settings: CampaignSettings, sourc
             f"{directory}: began with other settings: {'; '.join(differences)}; "
             "go back to the old settings or choose another folder with -o"
         )
+
+
+def set_aside_refinements(directory: Path, settings: CampaignSettings) -> list[Path]:
+    """Rename the refinements that other settings or data made than those wanted now, and return the new names.
+
+    A refinement goes on only with what it began with; nothing is deleted.
+    """
+    path = directory / SETTINGS_FILE
+    if not path.is_file():
+        return []
+    before = _settings_in(_read(path), path)
+    renamed = []
+    for name in settings.systems:
+        if name not in before.systems or before.refinement_of(name) == settings.refinement_of(name):
+            continue
+        for folder in sorted((directory / name).glob("*/rmc")):
+            number = next(n for n in itertools.count(1) if not folder.with_name(f"rmc-before-{n}").exists())
+            renamed.append(folder.rename(folder.with_name(f"rmc-before-{number}")))
+    return renamed
 
 
 def write_campaign_settings(directory: Path, settings: CampaignSettings, source: PotentialSource) -> Path:

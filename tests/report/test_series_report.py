@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from mlsim.composition import place_in_series
 from mlsim.errors import DataError, SettingsError
 from mlsim.io.campaign import read_campaign
 from mlsim.report.series_page import series_summary, write_series_report
-from mlsim.report.series_points import campaign_members, place_in_series, places_of, points_of
+from mlsim.report.series_points import campaign_members, places_of, points_of
 
 SYSTEMS: list[dict[str, Any]] = [
     {"name": "a", "formula": "Li2ZrCl4O", "x": 0, "phase": "amorphous", "result": "a/result.json", "extra": 1},
