@@ -10,6 +10,7 @@ import pytest
 from mlsim.cli import main
 from mlsim.curve import Estimate
 from mlsim.io.results import Provenance, QuantityRow, read_result, write_result
+from mlsim.io.series import ReportSeries
 from mlsim.shipped import shipped_folder
 
 
@@ -51,6 +52,17 @@ def test_a_run_stands_beside_published_values(tmp_path: Path, capsys: pytest.Cap
         capsys, _run(tmp_path / "a", 0.25, 114), shipped_folder("data") / "li3zrcl4o1.5" / "published.yaml"
     )
     assert code == 0 and "0.2940 ± 0.0030" in out
+
+
+def test_a_system_of_a_campaign_says_its_composition_in_its_curves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    system = _run(tmp_path / "x0.50", 0.25, 114)
+    (system / "study.json").unlink()
+    series = ReportSeries(title="x0.50", composition="Li3ZrCl4O1.5", preset="")
+    (system / "series.json").write_text(series.model_dump_json(), encoding="utf-8")
+    code, out, _ = _said(capsys, system, shipped_folder("data") / "li3zrcl4o1.5" / "published.yaml")
+    assert code == 0 and "0.2940 ± 0.0030" in out and f"A: {system} (mlsim" in out
 
 
 def test_a_composition_that_nobody_published_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

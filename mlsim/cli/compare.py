@@ -41,7 +41,8 @@ def compare(
     ours = _result_of(first)
     theirs = _published(second, first, ours) if second.suffix in (".yaml", ".yml") else _result_of(second)
     found = differences(ours, theirs)
-    typer.echo(f"A: {first}\nB: {second}")
+    published = theirs.provenance is ours.provenance
+    typer.echo(f"A: {first} {_made_by(ours)}\nB: {second}{'' if published else f' {_made_by(theirs)}'}")
     for line in _settings_that_differ(first, second):
         typer.echo(f"setting {line}")
     _print_differences(found)
@@ -50,7 +51,9 @@ def compare(
         if alone:
             typer.echo(f"only in {path}: {', '.join(dict.fromkeys(alone))}")
     if output is not None:
-        write_result(output, _rows(found), Provenance.here())
+        shared = {one.provenance.potential_sha256 for one in (ours, theirs)}
+        made = Provenance.here(potential_sha256=shared.pop() if len(shared) == 1 else None)
+        write_result(output, _rows(found), made)
         typer.echo(f"wrote {output}")
 
 
@@ -66,19 +69,36 @@ def _published(path: Path, study: Path, ours: Result) -> Result:
     from mlsim.errors import SettingsError
     from mlsim.io.published import read_published
     from mlsim.report.differences import published_result
-    from mlsim.study import manifest_of
 
     samples = read_published(path)
-    manifest = manifest_of(study) if study.is_dir() else None
-    if manifest is None:
+    formula = _composition_of(study)
+    if formula is None:
         raise SettingsError(f"{study}: does not say its composition; give the folder of a run to compare with {path}")
-    formula = str(manifest["simulation"]["composition"])
     wanted = Composition.parse(formula).integer_formula_unit()
     for sample in samples:
         if Composition.parse(sample.formula).integer_formula_unit() == wanted:
             return published_result(sample, ours)
     known = ", ".join(sample.formula for sample in samples)
     raise SettingsError(f"{path}: nothing on {formula}, the composition of {study}; it has {known}")
+
+
+def _composition_of(study: Path) -> str | None:
+    """Return the composition in study.json, or in series.json as the systems of a campaign have it."""
+    from mlsim.io.series import read_series
+    from mlsim.study import manifest_of
+
+    manifest = manifest_of(study) if study.is_dir() else None
+    if manifest is not None:
+        return str(manifest["simulation"]["composition"])
+    curves = study / "series.json"
+    return read_series(curves).composition if curves.is_file() else None
+
+
+def _made_by(result: Result) -> str:
+    """Return in brackets what made a result."""
+    made = result.provenance
+    potential = "" if made.potential_sha256 is None else f", potential {made.potential_sha256[:12]}"
+    return f"(mlsim {made.mlsim}{potential})"
 
 
 def _settings_that_differ(first: Path, second: Path) -> list[str]:

@@ -48,7 +48,7 @@ _KEY_PROBLEMS: Final = {"extra_forbidden": "unknown key", "missing": "key is mis
 UPPER_BOUND: Final = "upper bound"
 """How the method of a row begins whose value is only a bound from above."""
 
-_SKEWED: Final = re.compile(r".*(conductivity|diffusivity|prefactor)\w*_(mS_cm|cm2_s)")
+_SKEWED: Final = re.compile(r"(?!.*_with_).*(conductivity|diffusivity|prefactor)\w*_(mS_cm|cm2_s)")
 
 _VERSIONS_OF: Final = ("ase", "mace-torch", "numba", "numpy", "scipy", "torch")
 

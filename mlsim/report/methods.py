@@ -64,6 +64,7 @@ def series_methods(settings: Mapping[str, Any]) -> list[str]:
         packed = settings.get("packing_density_g_cm3")
         at = "" if packed is None else f" at {packed:g} g/cm³"
         paragraphs.append(f"Glasses were packed at random{at} and made with {_schedule(schedule)}.")
+    paragraphs += _crystals(settings.get("systems"))
     for key, what in (("structure", "Structure and scattering"), ("md", "Transport")):
         run = settings.get(key)
         if isinstance(run, Mapping) and {"time_ps", "equilibration_ps", "timestep_fs", "interval_ps"} <= set(run):
@@ -74,11 +75,41 @@ def series_methods(settings: Mapping[str, Any]) -> list[str]:
                 f"settle and {run['time_ps']:g} ps recorded every {run['interval_ps']:g} ps, with a time step of "
                 f"{run['timestep_fs']:g} fs."
             )
+    scattering = settings.get("scattering")
+    if isinstance(scattering, Mapping) and "q_max_per_A" in scattering:
+        paragraphs.append(
+            "Scattering is the exact sum over pairs in the ⟨f⟩² normalisation (neutrons: ⟨b⟩²), with form factors of "
+            f"neutral atoms, to {scattering['q_max_per_A']:g} 1/Å; G_PDF(r) is its sine transform to there."
+        )
+    if settings.get("md"):
+        paragraphs.append(
+            "Trajectories were cut where the potential energy settles. Diffusivities are slopes of the mean squared "
+            "displacement where it grows linearly and hops are forgotten (from 19 Å² on, or from an eighth of the "
+            "trajectory), with the covariance of a rattling walk; where it does not, an upper bound is given. Points "
+            "above the glass transition of the quench are left out of the Arrhenius line, whose errors are drawn by "
+            "Monte Carlo over glasses."
+        )
+    if settings.get("measurements") and isinstance(rmc := settings.get("rmc"), Mapping):
+        paragraphs.append(
+            f"Each glass was refined by {_count(rmc['runs'], 'run', 'runs')} of Reverse Monte Carlo with "
+            f"{rmc['moves_per_atom']:g} proposals per atom against "
+            f"{join_words([str(m['file']).rpartition('/')[2] for m in settings['measurements']])}; the fit that is "
+            "drawn is that of the first glass, the numbers are means over all."
+        )
     if settings.get("potential"):
         paragraphs.append(
             f"Atoms moved on the potential {settings['potential']}; seed {settings.get('seed', 'not given')}."
         )
     return paragraphs
+
+
+def _crystals(systems: Any) -> list[str]:
+    """Return a sentence on the systems that were not quenched."""
+    if not isinstance(systems, Mapping):
+        return []
+    found = [s for s in systems.values() if isinstance(s, Mapping) and s.get("crystal")]
+    named = [f"{s['formula']} ({_count(s['runs'], 'run', 'runs')} of at most {s['atoms']} atoms)" for s in found]
+    return [f"Crystals, cell and atoms relaxed at zero pressure: {join_words(named)}."] if named else []
 
 
 def _flat(value: Any, key: str) -> list[tuple[str, str]]:

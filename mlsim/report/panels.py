@@ -11,7 +11,7 @@ from mlsim.io.series import ArrheniusPart, Line, ReportSeries
 from mlsim.report.palette import ANION, DATA, MODEL, PUBLISHED, SERIES, temperature_colours
 from mlsim.report.published_line import published_diffusivities
 from mlsim.report.quench_charts import quench_means
-from mlsim.report.structure_charts import JOINT_LINKS, LINK_NAMES, published_links
+from mlsim.report.structure_charts import JOINT_LINKS, JOINT_NAME, LINK_NAMES, published_links
 from mlsim.report.words import pair_text
 
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ def links_panel(axes: Axes, series: ReportSeries, letter: str = "") -> None:
     kinds = [s for s in series.links if s.label in LINK_NAMES] or series.links
     ours = {LINK_NAMES.get(s.label, s.label): (s.fraction, s.standard_error or 0.0) for s in kinds}
     joint = [s.fraction for s in series.links if s.label in JOINT_LINKS]
-    if "edge or face" in published and len(joint) == len(JOINT_LINKS):
-        ours["edge or face"] = (sum(joint), 0.0)
+    if JOINT_NAME in published and len(joint) == len(JOINT_LINKS):
+        ours[JOINT_NAME] = (sum(joint), 0.0)
     names = [*ours, *(name for name in published if name not in ours)]
     for i, name in enumerate(names):
         if name in ours:

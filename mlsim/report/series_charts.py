@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from mlsim.io.series import Line
+from mlsim.io.series import ArrheniusPart, Line
 from mlsim.report.palette import MODEL, PUBLISHED, SERIES
+from mlsim.report.published_line import published_diffusivities
 from mlsim.report.series_points import Member, Point, places_of, points_of
 from mlsim.report.traces import Chart, axis, chart, error_bars, escaped, rounded, thinned
+from mlsim.report.transport_charts import line_of_fit
 from mlsim.report.words import join_words, value_text
 
 if TYPE_CHECKING:
@@ -60,7 +62,9 @@ def series_alts(members: Sequence[Member]) -> dict[str, str]:
     labels = join_words([member.label for member in members])
     alts["series-together_g_pdf"] = f"G_PDF(r) of {labels}, shifted upwards one by one."
     alts["series-together_s_of_q"] = f"S(Q) of {labels}, shifted upwards one by one."
-    alts["series-together_arrhenius"] = f"Logarithm of the diffusivity against 1000/T of {labels}."
+    alts["series-together_arrhenius"] = (
+        f"Logarithm of the diffusivity against 1000/T of {labels}, with the 68 % band of each line."
+    )
     return alts
 
 
@@ -167,16 +171,31 @@ def _arrhenius_together(members: Sequence[Member]) -> Chart | None:
                 "marker": {"size": 8, "color": colour, "symbol": symbols, "line": {"width": 1.4, "color": colour}},
             }
         )
-        if part.line is not None:
-            x = rounded([1000 / t for t in part.line.x])
-            line = {"color": colour, "width": 1.4}
-            data.append(
-                {**shared, "mode": "lines", "x": x, "y": rounded(part.line.y), "line": line, "showlegend": False}
-            )
+        data += [{**trace, "legendgroup": member.label, "showlegend": False} for trace in line_of_fit(part, colour)]
+        data += _published_point(member, part, colour)
     if not data:
         return None
     y = axis("<i>D</i> of Li (cm²/s)", type="log", exponentformat="power", dtick=1)
     return chart(data, axis("1000 / <i>T</i> (1/K)"), y, height=460)
+
+
+def _published_point(member: Member, part: ArrheniusPart, colour: str) -> list[dict[str, Any]]:
+    """Return the published conductivity as a diffusivity, in the colour of its member."""
+    sample = None if member.run is None or member.run.series is None else member.run.series.published
+    found = published_diffusivities(sample, part.carriers_per_A3, 0.0)
+    if found is None:
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": [round(1000 / found.temperature_K, 5)],
+            "y": [float(f"{found.diffusivity_cm2_s:.6g}")],
+            "text": [escaped(f"{found.conductivity_mS_cm:g} mS/cm at {found.temperature_K:g} K, doi:{found.doi}")],
+            "name": f"{escaped(member.label)}, published",
+            "marker": {"size": 11, "symbol": "diamond", "color": colour},
+        }
+    ]
 
 
 def draw_against_composition(figure: Figure, members: Sequence[Member], names: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from mlsim.report.words import label_of, pair_text, subscripts
 
 __all__ = [
     "JOINT_LINKS",
+    "JOINT_NAME",
     "LINK_NAMES",
     "chlorine",
     "coordination",
@@ -33,6 +34,7 @@ LINK_NAMES: Final = {
     "zr_zr_face_fraction": "face",
 }
 JOINT_LINKS: Final = ("zr_zr_edge_fraction", "zr_zr_face_fraction")
+JOINT_NAME: Final = "edges and faces, summed"
 """Published only as a sum."""
 
 _MOST_POLYHEDRA: Final = 10
@@ -189,8 +191,8 @@ def links(series: ReportSeries) -> Chart | None:
         errors = None
     joint = [share.fraction for share in series.links if share.label in JOINT_LINKS]
     published = published_links(series)
-    if "edge or face" in published and len(joint) == len(JOINT_LINKS):
-        names.append("edge or face")
+    if JOINT_NAME in published and len(joint) == len(JOINT_LINKS):
+        names.append(JOINT_NAME)
         values.append(sum(joint))
         errors = None if errors is None else [*errors, 0.0]
     data = [_bars(_broken(names), values, errors, f"model ({series.n_glasses} glasses)", MODEL)]
@@ -250,7 +252,7 @@ def published_links(series: ReportSeries) -> dict[str, float]:
     """Return the published shares of links by their name in words."""
     if series.published is None:
         return {}
-    names = {**LINK_NAMES, "zr_zr_edge_or_face_fraction": "edge or face"}
+    names = {**LINK_NAMES, "zr_zr_edge_or_face_fraction": JOINT_NAME}
     entries = ((words, series.published.value(name)) for name, words in names.items())
     return {words: entry.value for words, entry in entries if entry is not None}
 

@@ -10,7 +10,7 @@ from mlsim.report.palette import MODEL, PUBLISHED, SERIES, faded, temperature_co
 from mlsim.report.published_line import published_diffusivities
 from mlsim.report.traces import Chart, axis, chart, error_bars, escaped, line_with_band, rounded, thinned
 
-__all__ = ["arrhenius", "displacement", "thermo"]
+__all__ = ["arrhenius", "displacement", "line_of_fit", "thermo"]
 
 
 def displacement(series: ReportSeries, *, logarithmic: bool) -> Chart | None:
@@ -67,7 +67,7 @@ def arrhenius(series: ReportSeries) -> Chart | None:
     part = series.arrhenius
     if part is None:
         return None
-    data = _arrhenius_line(part)
+    data = line_of_fit(part, MODEL)
     groups = (
         ("model", [p for p in part.points if p.diffusive and p.used], "circle", MODEL),
         ("model, not in the fit", [p for p in part.points if p.diffusive and not p.used], "circle-open", MODEL),
@@ -96,7 +96,8 @@ def arrhenius(series: ReportSeries) -> Chart | None:
     )
 
 
-def _arrhenius_line(part: ArrheniusPart) -> list[dict[str, Any]]:
+def line_of_fit(part: ArrheniusPart, colour: str) -> list[dict[str, Any]]:
+    """Return the Arrhenius line and its 68 % band; nothing where there is none."""
     if part.line is None:
         return []
     x = rounded([1000 / t for t in part.line.x])
@@ -108,13 +109,13 @@ def _arrhenius_line(part: ArrheniusPart) -> list[dict[str, Any]]:
                 "x": x + x[::-1],
                 "y": rounded([*part.line_high, *part.line_low[::-1]]),
                 "fill": "toself",
-                "fillcolor": faded(MODEL, 0.2),
+                "fillcolor": faded(colour, 0.2),
                 "line": {"width": 0},
                 "name": "68 % interval",
                 "hoverinfo": "skip",
             }
         )
-    fit = {"color": MODEL, "width": 1.6}
+    fit = {"color": colour, "width": 1.6}
     traces.append({"type": "scatter", "x": x, "y": rounded(part.line.y), "mode": "lines", "name": "fit", "line": fit})
     return traces
 

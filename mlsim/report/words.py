@@ -143,10 +143,13 @@ def label_of(name: str, temperature_K: float | None = None) -> Label:
     (('Cl with at least one Li', 'Anion surroundings'), ('O neighbours of Hf', 'Structure'))
     >>> label_of("zr_rings_4_per_zr"), label_of("zr_zr_edge_cl_o_fraction")
     (('rings of 4 Zr, per Zr', 'Zr–Zr links'), ('edge, through Cl and O', 'Zr–Zr links'))
-    >>> label_of("polyhedron_zro2cl4_fraction")
-    ('[ZrO2Cl4]', 'Polyhedra')
+    >>> label_of("polyhedron_zro2cl4_fraction"), label_of("rmc_zr_o_coordination")
+    (('[ZrO2Cl4]', 'Polyhedra'), ('O neighbours of Zr, refined', 'Structure'))
     """
-    if name.startswith("rw_start_"):
+    if name.startswith("rmc_"):
+        words, group = label_of(name.removeprefix("rmc_"))
+        words += ", refined"
+    elif name.startswith("rw_start_"):
         words, group = f"Rw of {name.removeprefix('rw_start_')} before the fit", "Fit to data"
     elif name.startswith("rw_"):
         words, group = f"Rw of {name.removeprefix('rw_')}", "Fit to data"

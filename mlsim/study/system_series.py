@@ -58,7 +58,7 @@ def series_of_system(system: SystemFolder) -> ReportSeries:
     return ReportSeries(
         title=system.name,
         composition=own.formula,
-        preset="campaign",
+        preset="",
         potential=PotentialPart(name=system.settings.potential, sha256=system.potential_sha256),
         n_glasses=len(ensembles) or len(glasses),
         n_atoms=len(ensembles[0][0]) if ensembles else own.atoms,

@@ -32,7 +32,7 @@
     return Object.assign({
       width: width, autosize: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: font, size: size, color: "#5b6475" }, hovermode: "closest", bargap: 0.25,
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: "#8b93a3", activecolor: "#2a7fb8" },
+      modebar: { orientation: "v", bgcolor: "rgba(0,0,0,0)", color: "#8b93a3", activecolor: "#2a7fb8" },
       hoverlabel: { font: { family: font, size: 12 } },
     }, layout);
   }
