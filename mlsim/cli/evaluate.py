@@ -63,8 +63,10 @@ def evaluate(
     settings, found = read_recipe(recipe), describe(model, trust=trust)
     # float32 forces are too coarse to relax a crystal to 1e-3 eV/Å and to differentiate
     exact = load(model, dtype="float64") if crystals else None
-    evaluation, judged = _against_labels(load(model), exact, settings, dataset, refit_e0s, teacher_python)
-    evaluation = _own_runs(load(model), exact, evaluation, melt_ps, drift_ps)
+    loaded = load(model)
+    calculator = getattr(loaded, "leader", loaded)  # of a committee, the one that moves the atoms
+    evaluation, judged = _against_labels(calculator, exact, settings, dataset, refit_e0s, teacher_python)
+    evaluation = _own_runs(calculator, exact, evaluation, melt_ps, drift_ps)
     figures = _figures(evaluation, judged, out)
     title, command = f"{found.name} ({found.sha256[:12]})", shlex.join(["mlsim", *sys.argv[1:]])
     atomic_write_text(out, model_card(title, command, evaluation, figures))

@@ -257,7 +257,10 @@ def release(
     packed: Annotated[Path | None, typer.Option(help="Also pack all labelled chains into this .extxyz.xz.")] = None,
     round_name: Annotated[str, typer.Option("--round", help="Round of the recipe; the last when left out.")] = "",
 ) -> None:
-    """Make a shipped potential of a trained round: model, compiled form, description and dataset list."""
+    """Make a shipped potential of a trained round: model, compiled form, description and dataset list.
+
+    Of a committee, `mlsim potential calibrate OUT/NAME.npz OUT/NAME-1.npz ... -o OUT/committee.json` comes after.
+    """
     import json
 
     from mlsim.atomic import atomic_write_text
@@ -269,10 +272,11 @@ def release(
     settings = read_recipe(recipe)
     chains = labelled_chains(dataset)
     split = settings.split(chains)
-    model = round_model(dataset, settings.round(round_name).name)
+    made = settings.round(round_name)
+    models = [round_model(dataset, made.name, member) for member in range(made.members)]
     # pairs pushed together have forces of 1000 eV/Å, where a bound of 1e-4 eV/Å is below the precision of float32
     calm = [frame for frame in split.test if frame.info.get("kind") not in ("contact", "core")]
-    card = release_model(settings, model, out, about=about, frames=calm[:: max(1, len(calm) // 12)])
+    card = release_model(settings, models, out, about=about, frames=calm[:: max(1, len(calm) // 12)])
     atomic_write_text(out / "dataset.json", json.dumps(dataset_list(settings, chains), indent=1) + "\n")
     if packed is not None:
         write_packed(packed, chains)

@@ -64,11 +64,12 @@ def torch_sim_model(
     Raises
     ------
     SettingsError
-        If torch-sim is not installed, the device is not there, or a committee or a compiled file is named.
+        If torch-sim is not installed, the device is not there, or a committee or a compiled file is named. Of a shipped
+        committee the leader runs alone.
     """
     require_torch_sim()
     info = describe(potential)
-    if info.deviations_eV_A is not None:
+    if info.committee is not None and info.committee == Path(potential):
         raise SettingsError(
             f"potential '{info.name}': a batch runs one model and would never ask a committee; name its leader, "
             "or use `mlsim md`"

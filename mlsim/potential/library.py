@@ -3,6 +3,7 @@
 potentials/NAME/NAME.model      the model as mace's trainer wrote it
 potentials/NAME/NAME.npz        the same, compiled; runs without torch
 potentials/NAME/potential.json  name, elements, cut-off, sha256 of the model
+potentials/NAME/committee.json  where there is one: its members (NAME-1.npz, ...), which watch NAME, and its calibration
 potentials/NAME/model_card.md   how good it is, with the commands
 """
 
@@ -51,6 +52,8 @@ class PotentialInfo:
         One line on its origin.
     deviations_eV_A
         Of a committee: the atomic deviations at which a run should warn and stop, eV/Å.
+    committee
+        Of a committee: the file that names its members.
     """
 
     name: str
@@ -61,6 +64,7 @@ class PotentialInfo:
     cutoff_A: float
     about: str
     deviations_eV_A: tuple[float, float] | None = None
+    committee: Path | None = None
 
     def require(self, elements: tuple[str, ...]) -> None:
         """Raise SettingsError if the potential does not know one of these elements."""
@@ -122,7 +126,8 @@ def load(
     ----------
     name_or_path
         Name of a shipped potential, a MACE model file, a file made by ``mlsim potential compile``, or a committee made
-        by ``mlsim potential calibrate``, for which device, dtype and engine stay at their defaults.
+        by ``mlsim potential calibrate``, for which device, dtype and engine stay at their defaults. A shipped
+        committee gives its leader alone where one of them is asked for.
     device
         ``cpu`` or ``cuda``; a GPU is used when there is one and the model is not compiled. The compiled engine is CPU.
     dtype
@@ -144,15 +149,16 @@ def load(
     if engine not in get_args(Engine):
         raise SettingsError(f"engine '{engine}': {did_you_mean(engine, get_args(Engine))}")
     info = describe(name_or_path, trust=trust)
-    if info.deviations_eV_A is not None:
+    plain = device in (None, "cpu") and dtype == "float32" and engine == "auto" and threads == 1
+    if info.committee is not None and (plain or info.committee == Path(name_or_path)):
         from mlsim.potential.committee import load_committee, read_committee_file
 
-        if device not in (None, "cpu") or dtype != "float32" or engine != "auto":
+        if not plain:
             raise SettingsError(
-                f"potential '{info.name}': a committee takes no device, dtype or engine, "
-                f"got {device}, {dtype}, {engine}; name its leader"
+                f"potential '{info.name}': a committee takes no device, dtype, engine or threads, "
+                f"got {device}, {dtype}, {engine}, {threads}; name its leader"
             )
-        members, found = read_committee_file(Path(name_or_path))
+        members, found = read_committee_file(info.committee)
         return load_committee(members, calibration=found)
     wants_cpu = device in (None, "cpu")
     compiled = info.compiled
@@ -190,19 +196,28 @@ def _described_by_card(folder: Path) -> PotentialInfo:
     if not path.is_file() or file_sha256(path) != card["sha256"]:
         raise DataError(f"{path}: is missing or does not match the sha256 in {folder}/potential.json; reinstall mlsim")
     compiled = folder / card["compiled"] if card.get("compiled") else None
-    return PotentialInfo(
+    info = PotentialInfo(
         folder.name, path, compiled, card["sha256"], tuple(card["elements"]), float(card["cutoff_A"]), card["about"]
     )
+    committee = folder / "committee.json"
+    return _of_committee(info, committee) if committee.is_file() else info
+
+
+def _of_committee(leader: PotentialInfo, path: Path) -> PotentialInfo:
+    from mlsim.potential.committee import read_committee_file
+
+    _, measured = read_committee_file(path)
+    return replace(leader, deviations_eV_A=(measured.warn_eV_A, measured.stop_eV_A), committee=path)
 
 
 def _described_by_file(path: Path, trust: bool) -> PotentialInfo:
     if path.suffix == ".json":
         from mlsim.potential.committee import read_committee_file
 
-        members, measured = read_committee_file(path)
+        members, _ = read_committee_file(path)
         leader, *_ = [_described_by_file(member, trust) for member in members]
         about = f"committee of {len(members)}, led by {members[0].name}"
-        return replace(leader, name=path.name, about=about, deviations_eV_A=(measured.warn_eV_A, measured.stop_eV_A))
+        return _of_committee(replace(leader, name=path.name, about=about), path)
     if path.suffix == ".npz":
         from mlsim.potential.engine import read_merged
 

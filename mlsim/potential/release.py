@@ -19,15 +19,19 @@ from mlsim.potential.recipe import Recipe
 __all__ = ["dataset_list", "release"]
 
 
-def release(recipe: Recipe, model: Path, folder: Path, *, about: str, frames: Sequence[Atoms]) -> dict[str, Any]:
+def release(
+    recipe: Recipe, models: Sequence[Path], folder: Path, *, about: str, frames: Sequence[Atoms]
+) -> dict[str, Any]:
     """Copy a model to `folder`, compile it there and write its `potential.json`; return what that file holds.
+
+    The other members of its committee are compiled beside it, as NAME-1.npz and so on; `calibrate` joins them.
 
     Parameters
     ----------
     recipe
         Gives elements and cut-off; its name must be that of the folder.
-    model
-        Model file of a round.
+    models
+        Model files of a round, the leader first.
     about
         One line on its origin.
     frames
@@ -40,8 +44,11 @@ def release(recipe: Recipe, model: Path, folder: Path, *, about: str, frames: Se
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{recipe.name}.model"
     with atomic_path(target) as temporary:
-        shutil.copyfile(model, temporary)
+        shutil.copyfile(models[0], temporary)
     report = compile_model(target, folder / f"{recipe.name}.npz", frames=frames, overwrite=True)
+    (folder / "committee.json").unlink(missing_ok=True)  # its members are about to change
+    for number, member in enumerate(models[1:], start=1):
+        compile_model(member, folder / f"{recipe.name}-{number}.npz", frames=frames, overwrite=True)
     card: dict[str, Any] = {
         "about": about,
         "model": target.name,

@@ -53,7 +53,8 @@ class ModelFile:
 
         info = describe(name)
         chosen = None if device == "auto" else device
-        return cls(name, info.sha256, tuple(info.elements), info.cutoff_A, chosen, info.deviations_eV_A)
+        watched = info.deviations_eV_A if device != "cuda" else None  # on a GPU the leader runs alone
+        return cls(name, info.sha256, tuple(info.elements), info.cutoff_A, chosen, watched)
 
     def load(self) -> Calculator:
         """Return the calculator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,8 @@ from mlsim.melt_quench import hold_schedule, run_schedule
 from mlsim.potential import describe, load
 from mlsim.potential.active_learning import add_to_dataset, chosen_by_disagreement, frame_deviations
 from mlsim.potential.committee import Calibration, Committee, calibration, write_committee_file
+from mlsim.shipped import shipped_folder
+from mlsim.study import ModelFile
 
 
 class Spring(Calculator):
@@ -151,7 +154,9 @@ def test_a_committee_file_is_a_potential_with_its_thresholds(tmp_path: Path) -> 
     assert (info.name, info.about) == ("committee.json", "committee of 2, led by a.npz")
     assert info.elements == describe("lzoc-base").elements
     assert info.deviations_eV_A == (0.2, 0.5)
-    with pytest.raises(SettingsError, match="a committee takes no device, dtype or engine, got None, float64, auto"):
+    with pytest.raises(
+        SettingsError, match="a committee takes no device, dtype, engine or threads, got"
+    ):
         load(path, dtype="float64")
     committee = load(path)
     assert committee.n_members == 2
@@ -159,6 +164,27 @@ def test_a_committee_file_is_a_potential_with_its_thresholds(tmp_path: Path) -> 
     atoms, alone = cell(n=4), cell(n=4)
     atoms.calc, alone.calc = committee, load("lzoc-base")
     assert np.array_equal(atoms.get_forces(), alone.get_forces())
+
+
+def test_a_shipped_committee_moves_and_watches_and_lends_its_leader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "lzoc-base"
+    shutil.copytree(shipped_folder("potentials") / "lzoc-base", own)
+    shutil.copy(own / "lzoc-base.npz", own / "lzoc-base-1.npz")
+    write_committee_file(own / "committee.json", [own / "lzoc-base.npz", own / "lzoc-base-1.npz"], FOUND)
+    monkeypatch.setattr("mlsim.potential.library.shipped_folder", lambda _: tmp_path)
+    assert describe("lzoc-base").deviations_eV_A == (0.2, 0.5)
+    assert describe("lzoc-base").sha256 == json.loads((own / "potential.json").read_text())["sha256"]
+    committee = load("lzoc-base")
+    assert committee.n_members == 2 and committee.calibration == FOUND
+    for leader in (load("lzoc-base", dtype="float64"), load("lzoc-base", threads=2), load("lzoc-base", engine="mace")):
+        assert not hasattr(leader, "n_members")
+    assert ModelFile.named("lzoc-base").deviations_eV_A == (0.2, 0.5)
+    assert ModelFile.named("lzoc-base", "cuda").deviations_eV_A is None
+    (own / "lzoc-base-1.npz").unlink()
+    with pytest.raises(DataError, match=r"its member .*lzoc-base-1\.npz is not there"):
+        load("lzoc-base")
 
 
 def test_dynamics_with_a_committee_file_log_its_deviation_and_take_its_thresholds(tmp_path: Path) -> None:
