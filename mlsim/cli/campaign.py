@@ -168,7 +168,7 @@ def _speed(workflow: Workflow, plan: Plan) -> tuple[float | None, str]:
     device = None if settings.device == "auto" else settings.device
     typer.echo("measuring the speed of the potential on this machine ...", err=True)
     found = speed_of(settings.potential, system.formula, system.atoms, settings.packing_density_g_cm3, device)
-    return found, f"measured now, forces of {system.atoms} atoms during some seconds"
+    return found, f"measured now with {system.atoms} atoms during some seconds"
 
 
 def _run(workflow: Workflow, lock: int | None) -> None:

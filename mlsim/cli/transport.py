@@ -274,7 +274,11 @@ def _rows_of_fit(
     rows = [
         row("activation_energy_eV", fit.activation_energy, f"weighted Arrhenius line, {span}; errors of {fit.source}"),
         row("diffusivity_prefactor_cm2_s", fit.prefactor, f"D0 of that line, {span}"),
-        row("conductivity_298K_mS_cm", sigma, f"{text}; error: half of the 68 % interval, which is skewed"),
+        row(
+            "conductivity_298K_mS_cm",
+            sigma,
+            f"{text}; error: x sinh(s), where x exp(-s) to x exp(s) covers the 68 % interval",
+        ),
     ]
     for level in (0.68, 0.95):
         interval = fit.conductivity_interval(ROOM_K, carriers, charge, level=level)

@@ -125,7 +125,9 @@ class QuantityRow:
         if self.reference is None or not math.isfinite(self.estimate.value):
             return None
         other = Estimate(self.reference.value, self.reference.standard_error, 0, self.estimate.unit)
-        if self.is_skewed and other.value > 0:
+        if self.is_skewed:
+            if not other.value > 0:
+                return None
             own = Estimate(math.log(self.estimate.value), self.estimate.log_error, self.estimate.n_independent, "ln")
             return own.difference_in_standard_errors(math.log(other.value), other.log_error)
         return self.estimate.difference_in_standard_errors(other.value, other.standard_error)

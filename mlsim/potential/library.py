@@ -206,7 +206,12 @@ def _described_by_card(folder: Path) -> PotentialInfo:
 def _of_committee(leader: PotentialInfo, path: Path) -> PotentialInfo:
     from mlsim.potential.committee import read_committee_file
 
-    _, measured = read_committee_file(path)
+    members, measured = read_committee_file(path)
+    moving = leader.compiled or leader.path
+    if members[0].resolve() != moving.resolve():
+        raise DataError(
+            f"{path}: is led by {members[0].name}, not by {moving.name}; calibrate again, {moving.name} first"
+        )
     return replace(leader, deviations_eV_A=(measured.warn_eV_A, measured.stop_eV_A), committee=path)
 
 

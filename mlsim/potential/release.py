@@ -42,11 +42,12 @@ def release(
     if folder.name != recipe.name:
         raise SettingsError(f"release: folder '{folder.name}' must have the name of the recipe, '{recipe.name}'")
     folder.mkdir(parents=True, exist_ok=True)
+    for old in (folder / "committee.json", *folder.glob(f"{recipe.name}-*.npz")):  # of the models before
+        old.unlink(missing_ok=True)
     target = folder / f"{recipe.name}.model"
     with atomic_path(target) as temporary:
         shutil.copyfile(models[0], temporary)
     report = compile_model(target, folder / f"{recipe.name}.npz", frames=frames, overwrite=True)
-    (folder / "committee.json").unlink(missing_ok=True)  # its members are about to change
     for number, member in enumerate(models[1:], start=1):
         compile_model(member, folder / f"{recipe.name}-{number}.npz", frames=frames, overwrite=True)
     card: dict[str, Any] = {

@@ -68,7 +68,11 @@ def sampled(row: QuantityRow) -> str:
         return "n = 1: the spread is not known" if estimate.n_independent == 1 else "no error is known"
     if estimate.standard_error == 0:
         return f"the same in all of n = {estimate.n_independent}"
-    half = float(stdtrit(estimate.n_independent - 1, 0.975)) * estimate.standard_error
+    factor = float(stdtrit(estimate.n_independent - 1, 0.975))
+    if row.is_skewed and (s := estimate.log_error) is not None:
+        times = number_text(float(f"{math.exp(min(factor * s, 300.0)):.2g}"))
+        return f"n = {estimate.n_independent} leaves a factor of {times} to either side at 95 %"
+    half = factor * estimate.standard_error
     share = half / abs(estimate.value) if estimate.value and estimate.unit != "1" else 1.0
     width = " ".join(part for part in (f"±{number_text(float(f'{half:.2g}'))}", unit_text(estimate.unit)) if part)
     relative = f" ({_percent(share)})" if share < 1 else ""

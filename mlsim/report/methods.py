@@ -76,7 +76,7 @@ def series_methods(settings: Mapping[str, Any]) -> list[str]:
                 f"{run['timestep_fs']:g} fs."
             )
     scattering = settings.get("scattering")
-    if isinstance(scattering, Mapping) and "q_max_per_A" in scattering:
+    if isinstance(scattering, Mapping) and isinstance(scattering.get("q_max_per_A"), int | float):
         paragraphs.append(
             "Scattering is the exact sum over pairs in the ⟨f⟩² normalisation (neutrons: ⟨b⟩²), with form factors of "
             f"neutral atoms, to {scattering['q_max_per_A']:g} 1/Å; G_PDF(r) is its sine transform to there."
@@ -89,7 +89,8 @@ def series_methods(settings: Mapping[str, Any]) -> list[str]:
             "above the glass transition of the quench are left out of the Arrhenius line, whose errors are drawn by "
             "Monte Carlo over glasses."
         )
-    if settings.get("measurements") and isinstance(rmc := settings.get("rmc"), Mapping):
+    rmc = settings.get("rmc")
+    if settings.get("measurements") and isinstance(rmc, Mapping) and {"runs", "moves_per_atom"} <= set(rmc):
         paragraphs.append(
             f"Each glass was refined by {_count(rmc['runs'], 'run', 'runs')} of Reverse Monte Carlo with "
             f"{rmc['moves_per_atom']:g} proposals per atom against "
@@ -108,7 +109,11 @@ def _crystals(systems: Any) -> list[str]:
     if not isinstance(systems, Mapping):
         return []
     found = [s for s in systems.values() if isinstance(s, Mapping) and s.get("crystal")]
-    named = [f"{s['formula']} ({_count(s['runs'], 'run', 'runs')} of at most {s['atoms']} atoms)" for s in found]
+    named = [
+        f"{s['formula']} ({_count(s['runs'], 'run', 'runs')} of at most {s['atoms']} atoms)"
+        for s in found
+        if {"formula", "runs", "atoms"} <= set(s)
+    ]
     return [f"Crystals, cell and atoms relaxed at zero pressure: {join_words(named)}."] if named else []
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import jinja2
+from ase.data import atomic_numbers
 from markupsafe import Markup, escape
 
 from mlsim import __version__
@@ -110,7 +111,15 @@ def _lowered(formula: str) -> Markup:
 def _formulas(text: str) -> Markup:
     """Return a text in which the formulas have their indices lowered."""
     pieces = _FORMULA.split(text)  # every second one is a formula
-    return Markup("").join(_lowered(piece) if number % 2 else escape(piece) for number, piece in enumerate(pieces))
+    return Markup("").join(
+        _lowered(piece) if number % 2 and _is_formula(piece) else escape(piece) for number, piece in enumerate(pieces)
+    )
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a word is made of symbols of elements, at least one of them a common anion: Li2O, not PBE0 or NVT300."""
+    elements = re.findall(r"[A-Z][a-z]?", text)
+    return set(elements) <= set(atomic_numbers) and bool({"O", "F", "S", "Cl", "Br", "I", "N"} & set(elements))
 
 
 def _cell(text: str) -> str:

@@ -171,7 +171,10 @@ def _arrhenius_together(members: Sequence[Member]) -> Chart | None:
                 "marker": {"size": 8, "color": colour, "symbol": symbols, "line": {"width": 1.4, "color": colour}},
             }
         )
-        data += [{**trace, "legendgroup": member.label, "showlegend": False} for trace in line_of_fit(part, colour)]
+        data += [
+            {**trace, "name": escaped(member.label), "legendgroup": member.label, "showlegend": False}
+            for trace in line_of_fit(part, colour)
+        ]
         data += _published_point(member, part, colour)
     if not data:
         return None
@@ -193,6 +196,7 @@ def _published_point(member: Member, part: ArrheniusPart, colour: str) -> list[d
             "y": [float(f"{found.diffusivity_cm2_s:.6g}")],
             "text": [escaped(f"{found.conductivity_mS_cm:g} mS/cm at {found.temperature_K:g} K, doi:{found.doi}")],
             "name": f"{escaped(member.label)}, published",
+            "legendgroup": member.label,
             "marker": {"size": 11, "symbol": "diamond", "color": colour},
         }
     ]

@@ -114,6 +114,8 @@ _PATTERNS: Final = tuple(
 _POLYHEDRON: Final = re.compile(r"polyhedron_([a-z]+\d\w*)_fraction")
 _WIDE: Final = 0.2
 """Relative error beyond which a skewed number is given with its interval: its two sides differ by a fifth and more."""
+_WIDEST: Final = 1e6
+"""Ratio of the ends of an interval beyond which they say nothing."""
 
 _SUPERSCRIPT: Final = str.maketrans("0123456789-+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
 _ANIONS: Final = frozenset({"N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I"})
@@ -246,6 +248,8 @@ def value_text(row: QuantityRow) -> str:
         return f"< {number_text(estimate.value)}"
     if not row.is_skewed or interval is None or (estimate.standard_error or 0.0) <= _WIDE * estimate.value:
         return number_text(estimate.value, estimate.standard_error)
+    if interval[1] > _WIDEST * interval[0]:
+        return f"{number_text(estimate.value)} (uncertain by more than a factor of {math.sqrt(_WIDEST):g})"
     exponent = 0 if interval[0] >= 1e-3 and interval[1] < 1e4 else math.floor(math.log10(estimate.value))
     value, low, high = (_two_digits(x / 10**exponent) for x in (estimate.value, *interval))
     text = f"{value} ({low} to {high})"
@@ -254,7 +258,8 @@ def value_text(row: QuantityRow) -> str:
 
 def _two_digits(value: float) -> str:
     """Return a positive number with two significant digits, zeros at the end kept."""
-    return f"{float(f'{value:.2g}'):.{max(0, 1 - math.floor(math.log10(value)))}f}"
+    shown = float(f"{value:.2g}")
+    return f"{shown:.{max(0, 1 - math.floor(math.log10(shown)))}f}"
 
 
 def published_text(value: float, standard_error: float | None = None) -> str:

@@ -194,24 +194,7 @@ class CampaignSettings(_Settings):
                 raise ValueError(f"systems.{name}: {error}") from error
             if self.mobile not in composition.elements:
                 raise ValueError(f"systems.{name}: {system.formula} holds no {self.mobile}, the mobile ion")
-            _require_place(name, system)
-        self._require_distinct()
         return self
-
-    def _require_distinct(self) -> None:
-        """Refuse two systems that a report could not tell apart, and two ranges for the refinement of one system."""
-        phases: dict[tuple[Any, ...], str] = {}
-        for name, system in self.systems.items():
-            unit = tuple(sorted(Composition.parse(system.formula).integer_formula_unit().items()))
-            other = phases.setdefault((unit, system.crystal is None), name)
-            if other != name:
-                raise ValueError(f"systems.{name}: the same composition and phase as {other}; one campaign each")
-        limits: dict[str, float | None] = {}
-        for entry in self.measurements:
-            if limits.setdefault(entry.system, entry.q_max_per_A) != entry.q_max_per_A:
-                raise ValueError(
-                    f"measurements of {entry.system}: q_max_per_A differ; a refinement has one, give it with each curve"
-                )
 
     def seed_of(self, system: str, run: str) -> int:
         """Return the seed of one glass or run: the same whatever else the campaign holds."""
@@ -219,7 +202,11 @@ class CampaignSettings(_Settings):
 
     def refinement_of(self, system: str) -> tuple[Any, ...]:
         """Return what decides the refinements of a system, besides its glasses."""
-        curves = [m.model_dump(mode="json", exclude={"file"}) for m in self.measurements if m.system == system]
+        curves = [
+            (Path(m.file).stem, m.model_dump(mode="json", exclude={"file"}))  # a refinement names its curves by file
+            for m in self.measurements
+            if m.system == system
+        ]
         return self.rmc.model_dump(), curves
 
     @property
@@ -234,11 +221,27 @@ class CampaignSettings(_Settings):
         return values
 
 
+def _require_distinct(settings: CampaignSettings) -> None:
+    """Refuse two systems that a report could not tell apart, and two ranges for the refinement of one system."""
+    phases: dict[tuple[Any, ...], str] = {}
+    for name, system in settings.systems.items():
+        unit = tuple(sorted(Composition.parse(system.formula).integer_formula_unit().items()))
+        other = phases.setdefault((unit, system.crystal is None), name)
+        if other != name:
+            raise SettingsError(f"systems.{name}: the same composition and phase as {other}; one campaign each")
+    limits: dict[str, float | None] = {}
+    for entry in settings.measurements:
+        if limits.setdefault(entry.system, entry.q_max_per_A) != entry.q_max_per_A:
+            raise SettingsError(
+                f"measurements of {entry.system}: q_max_per_A differ; a refinement has one, give it with each curve"
+            )
+
+
 def _require_place(name: str, system: SystemSettings) -> None:
     found = place_in_series(system.formula)
     if system.x is not None and (found is None or abs(system.x - found) > 1e-6):
         where = "is no member of Li(2+2x)ZrCl4O(1+x)" if found is None else f"has x = {found:g}"
-        raise ValueError(f"systems.{name}: {system.formula} {where}; x is given as {system.x:g}")
+        raise SettingsError(f"systems.{name}: {system.formula} {where}; x is given as {system.x:g}")
 
 
 def _require_crystal(name: str, system: SystemSettings) -> None:
@@ -301,7 +304,10 @@ def read_campaign_settings(path: str | os.PathLike[str] | None = None) -> Campai
     if isinstance(measured, list):
         values["measurements"] = [_measurement(entry, file) for entry in measured]
     settings = checked_settings(CampaignSettings, values, where=str(file))
+    # only of what is asked for: a folder that began before a rule was there can still be collected
+    _require_distinct(settings)
     for name, system in settings.systems.items():
+        _require_place(name, system)
         _require_crystal(name, system)
     return settings
 

@@ -115,7 +115,9 @@ class SystemFolder:
             if not (self.folder / f"{name}.json").exists():
                 lines.append(f"{name}.json is not there")
             elif self.is_outdated(name):
-                lines.append(f"{name}.json is older than the runs that it is made from and was left out; make it again")
+                lines.append(
+                    f"{name}.json is older than a run that it is made from; make it again if it lacks that run"
+                )
         measured = {entry.system for entry in self.settings.measurements}
         if measured and self.name not in measured:
             lines.append("no RMC: the campaign names no measured curve of this system")
@@ -226,7 +228,7 @@ def _rows(system: SystemFolder) -> list[QuantityRow]:
     rows = _density(system)
     for name in _ANALYSES:
         path = system.folder / f"{name}.json"
-        if path.exists() and not system.is_outdated(name):
+        if path.exists():
             rows += read_result(path).rows
     found: dict[tuple[str, float | None], QuantityRow] = {}
     for row in (*rows, *_refinement(system, {row.name for row in rows})):
@@ -252,20 +254,30 @@ def _density(system: SystemFolder) -> list[QuantityRow]:
 def _refinement(system: SystemFolder, known: Collection[str]) -> list[QuantityRow]:
     """Return means over glasses of what the refinements gave: rw_..., and rmc_... of the numbers known of the glass."""
     results = [read_result(path) for run in system.run_folders if (path := run / "rmc" / "result.json").exists()]
-    every = {(row.name, row.temperature_K): row for result in reversed(results) for row in reversed(result.rows)}
+    every: dict[tuple[str, float | None], QuantityRow] = {}
+    for result in results:
+        for row in result.rows:
+            every.setdefault((row.name, row.temperature_K), row)
     rows = []
     for row in every.values():
         if not (row.name.startswith("rw_") or row.name in known):
             continue
-        others = [found.row(row.name, row.temperature_K) for found in results]
-        # a glass that has none of a polyhedron does not name it
-        absent = 0.0 if row.name.startswith("polyhedron_") else None
-        values = [absent if other is None else other.estimate.value for other in others]
-        there = [value for value in values if value is not None]
+        found = [(result, result.row(row.name, row.temperature_K)) for result in results]
+        there = [
+            0.0 if own is None else own.estimate.value
+            for result, own in found
+            if own is not None or _counted_otherwise(row, result)
+        ]
         name = row.name if row.name.startswith("rw_") else f"rmc_{row.name}"
         method = f"RMC of {len(there)} glasses: {row.method}"
         rows.append(QuantityRow(name, estimate_over(there, row.estimate.unit), method, row.temperature_K))
     return rows
+
+
+def _counted_otherwise(row: QuantityRow, result: Result) -> bool:
+    """Whether a result counted polyhedra and found none of this one, which it does not name then."""
+    kind = "polyhedron_"
+    return row.name.startswith(kind) and any(other.name.startswith(kind) for other in result.rows)
 
 
 def _with_references(rows: Iterable[QuantityRow], formula: str | None) -> list[QuantityRow]:

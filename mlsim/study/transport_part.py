@@ -152,7 +152,8 @@ def _fit_rows(
         QuantityRow(
             "conductivity_298K_mS_cm",
             sigma,
-            f"Nernst-Einstein, extrapolated from {span}; error: half of the 68 % interval, which is skewed",
+            f"Nernst-Einstein, extrapolated from {span}; error: x sinh(s), where x exp(-s) to x exp(s) covers the 68 % "
+            "interval",
             temperature_K=None,
             reference=references.get("conductivity_298K_mS_cm"),
         ),

@@ -40,6 +40,7 @@ ONE_SIGMA = 0.6826894921370859
 _DRAWS = 20_000
 _LARGEST_LN = 700.0
 _SAME_K = 1e-6
+_LARGEST_S = 30.0  # of an error of ln D: beyond it nothing is known
 _IMPROBABLE = 0.01
 _TRUST_IN_ERRORS = 4.0  # points' worth: two spare points scatter by chance, and alone would enlarge errors by a fifth
 
@@ -51,11 +52,6 @@ class Interval:
     low: float
     high: float
     level: float
-
-    @property
-    def half_width(self) -> float:
-        """Half of high minus low."""
-        return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +98,17 @@ class ArrheniusFit:
     vogel: Vogel | None = None
 
     def diffusivity_at(self, temperature_K: float) -> Estimate:
-        """Return D at a temperature, cm²/s; the standard error is half of the 68 % interval."""
+        """Return D of the line at a temperature, cm²/s, with an error x sinh(s) of the log-normal x exp(±s).
+
+        s is the larger of the two distances of ln D from the ends of its 68 % interval, so that x exp(∓s) covers it:
+        where curves with T0 > 0 have weight, the interval may lie far below the line.
+        """
         interval = self.diffusivity_interval(temperature_K, ONE_SIGMA)
-        beta = _inverse_energy(temperature_K)
-        value = _exp(self.ln_prefactor - self.activation_energy.value * beta)
-        return Estimate(value, interval.half_width, self.activation_energy.n_independent, "cm2/s")
+        ln_value = self.ln_prefactor - self.activation_energy.value * _inverse_energy(temperature_K)
+        value = _exp(ln_value)
+        ends = [abs(math.log(end) - ln_value) if end > 0 else _LARGEST_S for end in (interval.low, interval.high)]
+        error = value * math.sinh(min(max(ends), _LARGEST_S))
+        return Estimate(value, error, self.activation_energy.n_independent, "cm2/s")
 
     def diffusivity_interval(self, temperature_K: float, level: float = 0.95) -> Interval:
         """Return the central interval of D at a temperature, cm²/s."""
@@ -117,7 +119,7 @@ class ArrheniusFit:
         return Interval(_exp(low), _exp(high), level)
 
     def conductivity_at(self, temperature_K: float, carriers_per_A3: float, charge: float = 1) -> Estimate:
-        """Return the Nernst–Einstein conductivity at a temperature, mS/cm; the error is half of the 68 % interval."""
+        """Return the Nernst–Einstein conductivity at a temperature, mS/cm; its error as in `diffusivity_at`."""
         factor = conductivity_nernst_einstein(1.0, temperature_K, carriers_per_A3, charge)
         d = self.diffusivity_at(temperature_K)
         return Estimate(factor * d.value, factor * (d.standard_error or 0.0), d.n_independent, "mS/cm")

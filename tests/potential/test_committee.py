@@ -154,9 +154,7 @@ def test_a_committee_file_is_a_potential_with_its_thresholds(tmp_path: Path) -> 
     assert (info.name, info.about) == ("committee.json", "committee of 2, led by a.npz")
     assert info.elements == describe("lzoc-base").elements
     assert info.deviations_eV_A == (0.2, 0.5)
-    with pytest.raises(
-        SettingsError, match="a committee takes no device, dtype, engine or threads, got"
-    ):
+    with pytest.raises(SettingsError, match="a committee takes no device, dtype, engine or threads, got"):
         load(path, dtype="float64")
     committee = load(path)
     assert committee.n_members == 2
@@ -182,6 +180,9 @@ def test_a_shipped_committee_moves_and_watches_and_lends_its_leader(
         assert not hasattr(leader, "n_members")
     assert ModelFile.named("lzoc-base").deviations_eV_A == (0.2, 0.5)
     assert ModelFile.named("lzoc-base", "cuda").deviations_eV_A is None
+    write_committee_file(own / "committee.json", [own / "lzoc-base-1.npz", own / "lzoc-base.npz"], FOUND)
+    with pytest.raises(DataError, match=r"committee\.json: is led by lzoc-base-1\.npz, not by lzoc-base\.npz"):
+        load("lzoc-base")
     (own / "lzoc-base-1.npz").unlink()
     with pytest.raises(DataError, match=r"its member .*lzoc-base-1\.npz is not there"):
         load("lzoc-base")

@@ -11,7 +11,8 @@ from walks import charged_walk
 
 from mlsim.curve import Estimate
 from mlsim.errors import DataError, NotConverged
-from mlsim.transport.arrhenius import arrhenius
+from mlsim.io.results import QuantityRow
+from mlsim.transport.arrhenius import ONE_SIGMA, arrhenius
 from mlsim.transport.conductivity import conductivity_nernst_einstein
 from mlsim.transport.diffusion import Diffusion, diffusivity
 from mlsim.transport.over_glasses import error_over_glasses
@@ -270,3 +271,16 @@ def test_a_bent_line_is_found_and_a_straight_one_is_not_bent():
     straight = arrhenius(points(kelvin, 0.02))
     assert straight.vogel.probability < 0.1
     assert arrhenius(points([500, 600, 700])).vogel is None
+
+
+@pytest.mark.parametrize(("t0_K", "error"), [(0, 0.05), (150, 0.05), (200, 0.1), (200, 0.05), (250, 0.05)])
+def test_the_error_of_an_extrapolation_covers_its_interval_where_curves_bend(t0_K: float, error: float) -> None:
+    kelvin = (500.0, 600.0, 700.0, 800.0, 1000.0)
+    d = [1e-3 * math.exp(-0.15 / (K * (t - t0_K))) for t in kelvin]
+    fit = arrhenius([(t, Estimate(x, error * x, 4, "cm2/s")) for t, x in zip(kelvin, d, strict=True)])
+    row = QuantityRow("conductivity_298K_mS_cm", fit.conductivity_at(298.0, 0.02), "line")
+    interval, found = fit.conductivity_interval(298.0, 0.02, level=ONE_SIGMA), row.interval_68
+    assert found is not None
+    assert found[0] <= interval.low * 1.001 and found[1] >= interval.high * 0.999
+    if t0_K == 0:  # straight: no wider than it has to be
+        assert math.log(found[1] / found[0]) < 1.2 * math.log(interval.high / interval.low)
