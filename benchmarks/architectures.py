@@ -58,7 +58,7 @@ def settings_of(architecture: tuple[int, int, int, int, float], **given: Any) ->
     """Return training settings of an architecture."""
     channels, layers, l_max, correlation, cutoff = architecture
     shape = {"channels": channels, "layers": layers, "l_max": l_max, "correlation": correlation, "cutoff_A": cutoff}
-    return TrainingSettings(**shape, final_learning_rate=_LATE, core_forces_weight=0.1, **given)
+    return TrainingSettings(**shape, final_learning_rate=_LATE, core_forces_weight=0.1, contact_weight=0.01, **given)
 
 
 def cpu_s() -> float:

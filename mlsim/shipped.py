@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 __all__ = ["DEFAULT_POTENTIAL", "shipped_folder"]
 
-DEFAULT_POTENTIAL: Final = "lzoc-base"
+DEFAULT_POTENTIAL: Final = "lzoc-1"
 """Potential of the single commands; a study names its own."""
 
 _PACKAGE = Path(__file__).resolve().parent

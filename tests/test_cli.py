@@ -230,7 +230,7 @@ def test_a_run_prints_the_table_the_notes_and_where_the_report_is(run: Run, tmp_
     study.write_text("\n".join(["transport: null", *lines[:-1]]), encoding="utf-8")
     code, output, errors = run("run", str(study), "--out", "out", "--jobs", "2")
     assert code == 0, errors
-    assert errors.startswith("toy, preset quick: 2 glasses of 38 atoms of Li3ZrCl4O1.5, potential lzoc-base -> out/\n")
+    assert errors.startswith("toy, preset quick: 2 glasses of 38 atoms of Li3ZrCl4O1.5, potential lzoc-1 -> out/\n")
     assert "glass 2" in errors
     assert "O neighbours of Zr" in output
     assert "EXAFS fit" in output

@@ -49,6 +49,11 @@ class TrainingSettings(BaseModel):
         default=1.0,
         description="Weight of the forces of core frames, relative to others; below 1, their energy and stress count 0",
     )
+    contact_weight: float = Field(
+        default=1.0,
+        description="Weight of contact frames, relative to others: errors of a tenth of their forces of tens of eV/Å "
+        "would outweigh all that equilibrium has to say, since the loss is quadratic",
+    )
     ema_decay: float = 0.99
     finetuning: Literal["naive", "multihead"] = Field(
         default="naive",

@@ -72,7 +72,7 @@ def train(
     energies = settings.e0s if isinstance(settings.e0s, dict) else atomic_reference_energies(members, recipe.elements)
     neighbours = mean_neighbour_number(members, settings.cutoff_A)
     for name, frames in (("train", members), ("validation", split.validation), *_replay(settings)):
-        _write_for_mace(work / f"{name}.extxyz", frames, settings.core_forces_weight)
+        _write_for_mace(work / f"{name}.extxyz", frames, settings)
     record = _record(settings, split, members, start_from.name if isinstance(start_from, Path) else start_from)
     record["mean_neighbour_number"] = neighbours
     command = trainer_command(settings, work, energies, neighbours, start_from, device)
@@ -189,17 +189,19 @@ def mean_neighbour_number(frames: Sequence[Atoms], cutoff: float) -> float:
     return pairs / sum(len(frame) for frame in frames)
 
 
-def _write_for_mace(path: Path, frames: Sequence[Atoms], core_forces_weight: float) -> None:
+def _write_for_mace(path: Path, frames: Sequence[Atoms], settings: TrainingSettings) -> None:
     renamed = []
     for frame in frames:
         atoms = Atoms(frame.symbols, positions=frame.positions, cell=frame.cell[:], pbc=True)
         atoms.info["REF_energy"] = frame.get_potential_energy()
         atoms.info["REF_stress"] = frame.get_stress(voigt=False)
         atoms.arrays["REF_forces"] = frame.get_forces()
-        if frame.info.get("kind") == "core" and core_forces_weight < 1:
+        if frame.info.get("kind") == "contact" and settings.contact_weight < 1:
+            atoms.info["config_weight"] = settings.contact_weight
+        if frame.info.get("kind") == "core" and settings.core_forces_weight < 1:
             # a wall only has to be there: energies of 100 eV/atom must not compete with meV elsewhere
             atoms.info.update(
-                config_energy_weight=0.0, config_forces_weight=core_forces_weight, config_stress_weight=0.0
+                config_energy_weight=0.0, config_forces_weight=settings.core_forces_weight, config_stress_weight=0.0
             )
         renamed.append(atoms)
     with atomic_path(path) as temporary:
