@@ -34,7 +34,7 @@ LINK_NAMES: Final = {
     "zr_zr_face_fraction": "face",
 }
 JOINT_LINKS: Final = ("zr_zr_edge_fraction", "zr_zr_face_fraction")
-JOINT_NAME: Final = "edges and faces, summed"
+JOINT_NAME: Final = "edge + face"
 """Published only as a sum."""
 
 _MOST_POLYHEDRA: Final = 10
