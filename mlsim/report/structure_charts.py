@@ -34,8 +34,8 @@ LINK_NAMES: Final = {
     "zr_zr_face_fraction": "face",
 }
 JOINT_LINKS: Final = ("zr_zr_edge_fraction", "zr_zr_face_fraction")
+"""Published only as a sum, which is called `JOINT_NAME`."""
 JOINT_NAME: Final = "edge + face"
-"""Published only as a sum."""
 
 _MOST_POLYHEDRA: Final = 10
 _CURVE_AXES: Final = {

@@ -31,7 +31,7 @@ for kind in glass crystal; do
   fi
 done
 if [ -e "$runs/li2zrcl6.extxyz" ] && [ ! -e "$results/phonons-crystal.json" ]; then
-  $MLSIM vibrations --phonons "$runs/li2zrcl6.extxyz" -o "$results/phonons-crystal.json" --figure "$results/phonons-crystal.png"
+  $MLSIM vibrations --phonons "$runs/li2zrcl6.extxyz" --potential lzoc-base -o "$results/phonons-crystal.json" --figure "$results/phonons-crystal.png"
 fi
 for atoms in 114 228 456; do
   if [ $atoms = 228 ]; then finished "$runs"/glass_?/md_700K; else finished "$sizes/atoms_$atoms"/glass_?/md_700K; fi

@@ -15,16 +15,16 @@ glass() { # number
   local dir=$out/glass_$1
   mkdir -p "$dir"
   [ -e "$dir/packed.extxyz" ] || $MLSIM pack Li3ZrCl4O1.5 --atoms 228 --density-g-cm3 1.9 --seed "$1" -o "$dir/packed.extxyz"
-  [ -e "$dir/quench/result.json" ] || $MLSIM quench "$dir/packed.extxyz" --schedule "$here/quench.yaml" --seed "$1" -o "$dir/quench"
+  [ -e "$dir/quench/result.json" ] || $MLSIM quench "$dir/packed.extxyz" --potential lzoc-base --schedule "$here/quench.yaml" --seed "$1" -o "$dir/quench"
 }
 
 md() { # start, folder, temperature in K, time in ps, seed; at the volume of the start: see README.md
-  [ -e "$2/result.json" ] || $MLSIM md "$1" --temperature-K "$3" --time-ps "$4" --equilibration-ps 5 \
+  [ -e "$2/result.json" ] || $MLSIM md "$1" --potential lzoc-base --temperature-K "$3" --time-ps "$4" --equilibration-ps 5 \
     --timestep-fs 3 --interval-ps 0.06 --seed "$5" -o "$2"
 }
 
 vibrations_of() { # name, start, temperature in K
-  [ -e "$out/vibrations/$1/result.json" ] || $MLSIM md "$2" --temperature-K "$3" --time-ps 12 --equilibration-ps 5 \
+  [ -e "$out/vibrations/$1/result.json" ] || $MLSIM md "$2" --potential lzoc-base --temperature-K "$3" --time-ps 12 --equilibration-ps 5 \
     --timestep-fs 2 --interval-ps 0.01 --seed 1 -o "$out/vibrations/$1"
 }
 

@@ -11,8 +11,8 @@ glass() { # atoms, number
   local dir=$out/atoms_$1/glass_$2
   mkdir -p "$dir"
   [ -e "$dir/packed.extxyz" ] || $MLSIM pack Li3ZrCl4O1.5 --atoms "$1" --density-g-cm3 1.9 --seed "$2" -o "$dir/packed.extxyz"
-  [ -e "$dir/quench/result.json" ] || $MLSIM quench "$dir/packed.extxyz" --schedule "$here/quench.yaml" --seed "$2" -o "$dir/quench"
-  [ -e "$dir/md_700K/result.json" ] || $MLSIM md "$dir/quench/glass.extxyz" --temperature-K 700 --time-ps 60 --equilibration-ps 5 \
+  [ -e "$dir/quench/result.json" ] || $MLSIM quench "$dir/packed.extxyz" --potential lzoc-base --schedule "$here/quench.yaml" --seed "$2" -o "$dir/quench"
+  [ -e "$dir/md_700K/result.json" ] || $MLSIM md "$dir/quench/glass.extxyz" --potential lzoc-base --temperature-K 700 --time-ps 60 --equilibration-ps 5 \
     --timestep-fs 3 --interval-ps 0.06 --seed "$2" -o "$dir/md_700K"
 }
 
