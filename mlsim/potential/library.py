@@ -161,20 +161,10 @@ def load(
         members, found = read_committee_file(info.committee)
         return load_committee(members, calibration=found)
     wants_cpu = device in (None, "cpu")
-    compiled = info.compiled
-    if engine != "mace" and wants_cpu and compiled is None:
-        compiled = _compiled_in_cache(info, required=engine == "compiled")
-    if engine != "mace" and wants_cpu and compiled is not None:
-        from mlsim.potential.engine import CompiledMACE, read_merged
-
-        merged = read_merged(compiled)
-        source = str(merged.provenance.get("source_sha256"))
-        if source != info.sha256:
-            raise DataError(
-                f"{compiled}: was made from a model with sha256 {source[:12]}..., but that of {info.path} is "
-                f"{info.sha256[:12]}...; compile it again"
-            )
-        return CompiledMACE(merged, dtype=dtype, threads=threads)
+    if engine != "mace" and wants_cpu:
+        compiled = info.compiled or _compiled_in_cache(info, required=engine == "compiled")
+        if compiled is not None:
+            return _compiled_calculator(info, compiled, dtype, threads)
     if engine == "compiled":
         raise SettingsError(f"potential '{info.name}': the compiled engine runs on the CPU, got device {device}")
     if info.path.suffix == ".npz":
@@ -182,6 +172,21 @@ def load(
             f"potential '{info.name}': a compiled file holds no model for MACECalculator; name its source"
         )
     return _mace_calculator(info, device, dtype)
+
+
+def _compiled_calculator(
+    info: PotentialInfo, compiled: Path, dtype: Literal["float32", "float64"], threads: int
+) -> Any:
+    from mlsim.potential.engine import CompiledMACE, read_merged
+
+    merged = read_merged(compiled)
+    source = str(merged.provenance.get("source_sha256"))
+    if source != info.sha256:
+        raise DataError(
+            f"{compiled}: was made from a model with sha256 {source[:12]}..., but that of {info.path} is "
+            f"{info.sha256[:12]}...; compile it again"
+        )
+    return CompiledMACE(merged, dtype=dtype, threads=threads)
 
 
 def file_sha256(path: Path) -> str:

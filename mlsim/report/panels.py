@@ -12,7 +12,7 @@ from mlsim.report.palette import ANION, DATA, MODEL, PUBLISHED, SERIES, temperat
 from mlsim.report.published_line import published_diffusivities
 from mlsim.report.quench_charts import quench_means
 from mlsim.report.structure_charts import JOINT_LINKS, JOINT_NAME, LINK_NAMES, published_links
-from mlsim.report.words import pair_text
+from mlsim.report.words import pair_text, ratio_errors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -173,7 +173,7 @@ def arrhenius_panel(axes: Axes, series: ReportSeries, letter: str = "") -> None:
     ):
         if points:
             x, y = [1000 / p.temperature_K for p in points], [p.diffusivity_cm2_s for p in points]
-            error = [p.standard_error_cm2_s or 0.0 for p in points]
+            error = ratio_errors(y, [p.standard_error_cm2_s for p in points])
             axes.errorbar(x, y, yerr=error, linestyle="none", color=MODEL, label=label, **style)
     _published_point(axes, series, part)
     axes.set_yscale("log")

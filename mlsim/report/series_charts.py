@@ -9,9 +9,9 @@ from mlsim.io.series import ArrheniusPart, Line
 from mlsim.report.palette import MODEL, PUBLISHED, SERIES
 from mlsim.report.published_line import published_diffusivities
 from mlsim.report.series_points import Member, Point, places_of, points_of
-from mlsim.report.traces import Chart, axis, chart, error_bars, escaped, rounded, thinned
+from mlsim.report.traces import Chart, axis, chart, error_bars, escaped, lowered, ratio_bars, rounded, thinned
 from mlsim.report.transport_charts import line_of_fit
-from mlsim.report.words import join_words, value_text
+from mlsim.report.words import join_words, ratio_errors, subscripts, value_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,8 +87,15 @@ def against_composition(members: Sequence[Member], name: str) -> Chart | None:
     return chart(data, x, axis(f"{words} ({unit})", **log), height=340)
 
 
+def _typeset(text: str) -> str:
+    formula, comma, rest = text.replace("$", r"\$").partition(", ")
+    return "".join(f"$_{{{part}}}$" if low else part for part, low in subscripts(formula)) + (
+        f",\n{rest}" if comma else ""
+    )
+
+
 def _broken(text: str) -> str:
-    return escaped(text).replace(", ", ",<br>")
+    return lowered(text).replace(", ", ",<br>")
 
 
 def _markers(points: Sequence[Point], label: str, symbol: str, colour: str) -> dict[str, Any]:
@@ -98,7 +105,7 @@ def _markers(points: Sequence[Point], label: str, symbol: str, colour: str) -> d
         "x": rounded([p.place for p in points]),
         "y": rounded([p.value for p in points]),
         "error_y": error_bars([p.errors[1] for p in points], [p.errors[0] for p in points]),
-        "text": [escaped(p.member.label) for p in points],
+        "text": [lowered(p.member.label) for p in points],
         "name": label,
         "marker": {"size": 9, "symbol": symbol, "color": colour, "line": {"width": 1.5, "color": colour}},
     }
@@ -108,13 +115,14 @@ def _published(points: Sequence[Point], name: str) -> list[dict[str, Any]]:
     known = [(p, found) for p in points if (found := p.member.published(name)) is not None]
     if not known:
         return []
+    values, errors = [found.value for _, found in known], [found.standard_error or 0.0 for _, found in known]
     return [
         {
             "type": "scatter",
             "mode": "markers",
             "x": rounded([p.place for p, _ in known]),
-            "y": rounded([found.value for _, found in known]),
-            "error_y": error_bars([found.standard_error or 0.0 for _, found in known]),
+            "y": rounded(values),
+            "error_y": ratio_bars(values, errors) if name in _LOGARITHMIC else error_bars(errors),
             "text": [escaped(found.source) for _, found in known],
             "name": "published",
             "marker": {"size": 11, "symbol": "diamond", "color": PUBLISHED},
@@ -141,7 +149,7 @@ def curves_together(members: Sequence[Member], quantity: str) -> Chart | None:
     for i, (label, line, colour) in enumerate(lines):
         x, y = thinned(line.x, [value + i * step for value in line.y])
         look = {"color": colour, "width": 1.6}
-        data.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "name": escaped(label), "line": look})
+        data.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "name": lowered(label), "line": look})
     across, up = {
         "g_pdf": ("<i>r</i> (Å)", "<i>G</i><sub>PDF</sub>(<i>r</i>) (1/Å²), shifted"),
         "s_of_q": ("<i>Q</i> (1/Å)", "<i>S</i>(<i>Q</i>), shifted"),
@@ -156,23 +164,24 @@ def _arrhenius_together(members: Sequence[Member]) -> Chart | None:
         if part is None or not part.points:
             continue
         hot_first = sorted(part.points, key=lambda point: -point.temperature_K)
+        values = [p.diffusivity_cm2_s for p in hot_first]
         symbols = [
             "circle" if p.diffusive and p.used else "circle-open" if p.diffusive else "triangle-down-open"
             for p in hot_first
         ]
-        shared = {"type": "scatter", "name": escaped(member.label), "legendgroup": member.label}
+        shared = {"type": "scatter", "name": lowered(member.label), "legendgroup": member.label}
         data.append(
             {
                 **shared,
                 "mode": "markers",
                 "x": rounded([1000 / p.temperature_K for p in hot_first]),
-                "y": rounded([p.diffusivity_cm2_s for p in hot_first]),
-                "error_y": error_bars([p.standard_error_cm2_s or 0.0 for p in hot_first]),
+                "y": rounded(values),
+                "error_y": ratio_bars(values, [p.standard_error_cm2_s for p in hot_first]),
                 "marker": {"size": 8, "color": colour, "symbol": symbols, "line": {"width": 1.4, "color": colour}},
             }
         )
         data += [
-            {**trace, "name": escaped(member.label), "legendgroup": member.label, "showlegend": False}
+            {**trace, "name": lowered(member.label), "legendgroup": member.label, "showlegend": False}
             for trace in line_of_fit(part, colour)
         ]
         data += _published_point(member, part, colour)
@@ -195,7 +204,7 @@ def _published_point(member: Member, part: ArrheniusPart, colour: str) -> list[d
             "x": [round(1000 / found.temperature_K, 5)],
             "y": [float(f"{found.diffusivity_cm2_s:.6g}")],
             "text": [escaped(f"{found.conductivity_mS_cm:g} mS/cm at {found.temperature_K:g} K, doi:{found.doi}")],
-            "name": f"{escaped(member.label)}, published",
+            "name": f"{lowered(member.label)}, published",
             "legendgroup": member.label,
             "marker": {"size": 11, "symbol": "diamond", "color": colour},
         }
@@ -218,9 +227,10 @@ def draw_against_composition(figure: Figure, members: Sequence[Member], names: S
         if known:
             values, errors = [f.value for _, f in known], [f.standard_error or 0.0 for _, f in known]
             at = [place for place, _ in known]
-            axes.errorbar(at, values, yerr=errors, fmt="D", color=PUBLISHED, markersize=5, label="published")
+            arms = ratio_errors(values, errors) if name in _LOGARITHMIC else (errors, errors)
+            axes.errorbar(at, values, yerr=arms, fmt="D", color=PUBLISHED, markersize=5, label="published")
         words, unit = AXES[name]
-        texts = [text.replace(", ", ",\n").replace("$", r"\$") for _, text in places.values()]
+        texts = [_typeset(text) for _, text in places.values()]
         axes.set_xticks([place for place, _ in places.values()], texts, fontsize=6.5)
         axes.set(xlabel="$x$ in Li$_{2+2x}$ZrCl$_4$O$_{1+x}$", ylabel=f"{words} ({unit})")
         if name in _LOGARITHMIC:

@@ -10,8 +10,8 @@ import numpy as np
 from mlsim.io.results import QuantityRow
 from mlsim.io.series import Line, MeasuredCurve, ReportSeries
 from mlsim.report.palette import ANION, DATA, DIFFERENCE, MODEL, PUBLISHED, SERIES
-from mlsim.report.traces import Chart, axis, chart, error_bars, escaped, line_with_band, rounded, thinned
-from mlsim.report.words import label_of, pair_text, subscripts
+from mlsim.report.traces import Chart, axis, chart, error_bars, escaped, line_with_band, lowered, rounded, thinned
+from mlsim.report.words import label_of, pair_text
 
 __all__ = [
     "JOINT_LINKS",
@@ -245,7 +245,7 @@ def _lowered(formula: str) -> str:
     """Return a formula in square brackets with its indices as plotly writes them."""
     if not formula.startswith("["):
         return escaped(formula)
-    return "".join(f"<sub>{escaped(text)}</sub>" if low else escaped(text) for text, low in subscripts(formula))
+    return lowered(formula)
 
 
 def published_links(series: ReportSeries) -> dict[str, float]:

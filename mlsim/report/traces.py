@@ -9,8 +9,20 @@ import numpy as np
 
 from mlsim.io.series import Line
 from mlsim.report.palette import faded
+from mlsim.report.words import ratio_errors, subscripts
 
-__all__ = ["Chart", "axis", "chart", "error_bars", "escaped", "line_with_band", "rounded", "thinned"]
+__all__ = [
+    "Chart",
+    "axis",
+    "chart",
+    "error_bars",
+    "escaped",
+    "line_with_band",
+    "lowered",
+    "ratio_bars",
+    "rounded",
+    "thinned",
+]
 
 Chart = dict[str, Any]
 """A plot in plotly's form: `data` and `layout`, and `panels` where the page lays out a grid of axes."""
@@ -90,6 +102,19 @@ def error_bars(up: Sequence[float] | None, down: Sequence[float] | None = None) 
         return {"visible": False}
     bars = {"type": "data", "array": rounded(up), "thickness": 1.2, "width": 4, "color": "#8a8f98"}
     return bars if down is None else {**bars, "symmetric": False, "arrayminus": rounded(down)}
+
+
+def ratio_bars(values: Sequence[float], errors: Sequence[float | None]) -> dict[str, Any]:
+    """Return error bars for a logarithmic axis."""
+    down, up = ratio_errors(values, errors)
+    return error_bars(up, down)
+
+
+def lowered(text: str) -> str:
+    """Return a text that begins with a formula, its indices as plotly writes them."""
+    formula, comma, rest = text.partition(",")
+    pieces = [f"<sub>{escaped(part)}</sub>" if low else escaped(part) for part, low in subscripts(formula)]
+    return "".join(pieces) + comma + escaped(rest)
 
 
 def escaped(text: str) -> str:

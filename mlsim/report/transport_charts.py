@@ -8,7 +8,7 @@ from typing import Any
 from mlsim.io.series import ArrheniusPart, Line, MsdPart, ReportSeries
 from mlsim.report.palette import MODEL, PUBLISHED, SERIES, faded, temperature_colours
 from mlsim.report.published_line import published_diffusivities
-from mlsim.report.traces import Chart, axis, chart, error_bars, escaped, line_with_band, rounded, thinned
+from mlsim.report.traces import Chart, axis, chart, escaped, line_with_band, ratio_bars, rounded, thinned
 
 __all__ = ["arrhenius", "displacement", "line_of_fit", "thermo"]
 
@@ -75,12 +75,13 @@ def arrhenius(series: ReportSeries) -> Chart | None:
     )
     for name, points, symbol, colour in groups:
         if points:
+            values = [p.diffusivity_cm2_s for p in points]
             data.append(
                 {
                     "type": "scatter",
                     "x": rounded([1000 / p.temperature_K for p in points]),
-                    "y": rounded([p.diffusivity_cm2_s for p in points]),
-                    "error_y": error_bars([p.standard_error_cm2_s or 0.0 for p in points]),
+                    "y": rounded(values),
+                    "error_y": ratio_bars(values, [p.standard_error_cm2_s for p in points]),
                     "text": [escaped(f"{p.temperature_K:g} K {p.note}".strip()) for p in points],
                     "mode": "markers",
                     "name": name,
@@ -143,7 +144,7 @@ def _published_traces(series: ReportSeries, part: ArrheniusPart) -> list[dict[st
             "type": "scatter",
             "x": [round(1000 / published.temperature_K, 5)],
             "y": [float(f"{published.diffusivity_cm2_s:.6g}")],
-            "error_y": error_bars([published.standard_error_cm2_s or 0.0]),
+            "error_y": ratio_bars([published.diffusivity_cm2_s], [published.standard_error_cm2_s]),
             "text": [f"{published.conductivity_mS_cm:g} mS/cm at {published.temperature_K:g} K"],
             "mode": "markers",
             "name": label,

@@ -13,6 +13,7 @@ from mlsim.errors import SettingsError
 from mlsim.io.atomic import atomic_path
 from mlsim.report.figure import FORMATS, publication_style, undated
 from mlsim.report.palette import MODEL, temperature_colours
+from mlsim.report.words import ratio_errors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,8 +84,9 @@ def _arrhenius(axes: Axes, points: Sequence[Diffusion], fit: ArrheniusFit | None
             axes.plot(1000 / p.temperature_K, d.value, marker="v", color=MODEL, fillstyle="none", linestyle="none")
             continue
         fill = "full" if p.temperature_K in fitted else "none"
+        error = ratio_errors([d.value], [d.standard_error])
         axes.errorbar(
-            1000 / p.temperature_K, d.value, d.standard_error, marker="o", color=MODEL, fillstyle=fill, linestyle="none"
+            [1000 / p.temperature_K], [d.value], error, marker="o", color=MODEL, fillstyle=fill, linestyle="none"
         )
     if fit is not None:
         kelvin = 1 / np.linspace(1 / max(p.temperature_K for p in points), 1 / 298.0, 40)

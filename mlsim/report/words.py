@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from ase.data import atomic_numbers
@@ -18,6 +19,7 @@ __all__ = [
     "number_text",
     "pair_text",
     "published_text",
+    "ratio_errors",
     "subscripts",
     "unit_text",
     "value_text",
@@ -196,6 +198,22 @@ def subscripts(formula: str) -> list[tuple[str, bool]]:
     """
     pieces = re.split(r"(?<=[A-Za-z)])(\d+(?:\.\d+)?)", formula)
     return [(piece, number % 2 == 1) for number, piece in enumerate(pieces) if piece]
+
+
+def ratio_errors(values: Sequence[float], errors: Sequence[float | None]) -> tuple[list[float], list[float]]:
+    """Return how far error bars reach down and up on a logarithmic axis: value × exp(±error/value).
+
+    Both arms are then equally long in the plot, as the error of a logarithm is, and the lower one never reaches zero.
+
+    Examples
+    --------
+    >>> down, up = ratio_errors([2.0], [1.0])
+    >>> [round(arm[0], 3) for arm in (down, up)]
+    [0.787, 1.297]
+    """
+    relative = [(error or 0.0) / value if value > 0 else 0.0 for value, error in zip(values, errors, strict=True)]
+    down = [-value * math.expm1(-r) for value, r in zip(values, relative, strict=True)]
+    return down, [value * math.expm1(r) for value, r in zip(values, relative, strict=True)]
 
 
 def unit_text(unit: str) -> str:
