@@ -103,6 +103,12 @@ class Committee(Calculator):  # type: ignore[misc]
         every = f"deviation every k = {self.deviation_interval} steps"
         return f"committee of {self.n_members}: {every}, {share:.0f} % more evaluations"
 
+    def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
+        """Return what differs from the structure of the results; ASE's own comparison takes a tenth of a step."""
+        from mlsim.potential.engine.calculator import exact_changes  # slow to import: numba
+
+        return exact_changes(self.atoms, atoms)
+
     def calculate(
         self,
         atoms: Atoms | None = None,

@@ -96,14 +96,7 @@ class CompiledMACE(Calculator):  # type: ignore[misc]
 
     def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
         """Return what differs from the structure of the results, to the last bit and without ASE's slow comparison."""
-        last = self.atoms
-        if last is None or len(last) != len(atoms):
-            return list(all_changes)
-        changes = [
-            name for name in ("positions", "numbers") if not np.array_equal(last.arrays[name], atoms.arrays[name])
-        ]
-        changes += [name for name in ("cell", "pbc") if not np.array_equal(getattr(last, name), getattr(atoms, name))]
-        return changes
+        return exact_changes(self.atoms, atoms)
 
     def calculate(
         self,
@@ -173,6 +166,15 @@ class CompiledMACE(Calculator):  # type: ignore[misc]
                 "potential begins; a repulsive wall acts there",
                 stacklevel=2,
             )
+
+
+def exact_changes(last: Atoms | None, atoms: Atoms) -> list[str]:
+    """Return what differs between two structures, in ASE's words, to the last bit."""
+    if last is None or len(last) != len(atoms):
+        return list(all_changes)
+    changes = [name for name in ("positions", "numbers") if not np.array_equal(last.arrays[name], atoms.arrays[name])]
+    changes += [name for name in ("cell", "pbc") if not np.array_equal(getattr(last, name), getattr(atoms, name))]
+    return changes
 
 
 def volume(cell: Floats) -> float:
