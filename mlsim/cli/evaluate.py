@@ -44,6 +44,9 @@ def evaluate(
     refit_e0s: Annotated[
         bool, typer.Option(help="First move its energy zero per element to that of the training labels.")
     ] = False,
+    section: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE.md", help="Markdown to put into the card; give several.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
     trust: Annotated[
         bool, typer.Option("--trust", help="Load this model file although loading can run code in it; remembered.")
@@ -54,6 +57,8 @@ def evaluate(
     Errors on held-out chains, lattice constants, equations of state, phonons, repulsion at short range, g(r) against
     the teacher's, drift at constant energy, and its own melts, which take longest.
     """
+    from dataclasses import replace
+
     from mlsim.atomic import atomic_write_text
     from mlsim.potential import describe, load
     from mlsim.potential.card import model_card
@@ -65,12 +70,23 @@ def evaluate(
     exact = load(model, dtype="float64") if crystals else None
     loaded = load(model)
     calculator = getattr(loaded, "leader", loaded)  # of a committee, the one that moves the atoms
+    texts = [_text_of(path) for path in section or ()]
     evaluation, judged = _against_labels(calculator, exact, settings, dataset, refit_e0s, teacher_python)
     evaluation = _own_runs(calculator, exact, evaluation, melt_ps, drift_ps)
+    evaluation = replace(evaluation, committee=getattr(loaded, "calibration", None))
     figures = _figures(evaluation, judged, out)
     title, command = f"{found.name} ({found.sha256[:12]})", shlex.join(["mlsim", *sys.argv[1:]])
-    atomic_write_text(out, model_card(title, command, evaluation, figures))
+    atomic_write_text(out, model_card(title, command, evaluation, figures, texts))
     typer.echo(f"wrote {out}")
+
+
+def _text_of(path: Path) -> str:
+    from mlsim.errors import DataError
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as Markdown ({type(error).__name__})") from None
 
 
 def _against_labels(
@@ -89,6 +105,7 @@ def _against_labels(
         lattice_constants,
         predictions,
         shortest_repulsion,
+        temperature_class,
     )
     from mlsim.potential.label import teacher_lattice_constants
     from mlsim.potential.label_checks import check_split
@@ -104,16 +121,23 @@ def _against_labels(
     judged = {part: predictions(calculator, parts[part], say, energy_shifts_eV=shifts) for part in parts}
     pbe = PBE_LATTICE_A if settings.teacher == "gpaw" else {}
     known = teacher_lattice_constants(settings.teacher, teacher_python) if teacher_python else pbe
+    left_out: list[str] = []
     evaluation = Evaluation(
         errors={
-            f"{part} frames by {what}": errors_by(judged[part], key)
+            f"{part} frames{what}": rows
             for part in judged
-            for what, key in (("class", class_of), ("composition", composition_of))
+            for what, key in (
+                (" by class", class_of),
+                (" by composition", composition_of),
+                (" of Li–Zr–O–Cl by temperature", temperature_class),
+            )
+            if (rows := errors_by(judged[part], key))
         },
         lattice={name: (own, known.get(name)) for name, own in lattice_constants(calculator).items()},
         repulsion=shortest_repulsion(calculator, settings.elements),
-        volumes=_each(_volume_frames(chains), lambda some: volume_checks(some, exact or calculator)[0]),
-        distributions=_each(canonical_chains(chains), lambda some: distribution_check(some, calculator)),
+        volumes=_each(_volume_frames(chains), lambda some: volume_checks(some, exact or calculator)[0], left_out),
+        distributions=_each(canonical_chains(chains), lambda some: distribution_check(some, calculator), left_out),
+        left_out=left_out,
     )
     return evaluation, judged["test"]
 
@@ -126,8 +150,10 @@ def _volume_frames(chains: Mapping[str, Sequence[Atoms]]) -> dict[str, list[Atom
     return crystals
 
 
-def _each(groups: Mapping[str, Sequence[Atoms]], check: Callable[[Sequence[Atoms]], Found]) -> list[Found]:
-    """Return the check of each group of frames; one that fails is said and left out of the card."""
+def _each(
+    groups: Mapping[str, Sequence[Atoms]], check: Callable[[Sequence[Atoms]], Found], left_out: list[str]
+) -> list[Found]:
+    """Return the check of each group of frames; one that fails is said and added to what was left out."""
     from mlsim.errors import MlsimError
 
     found = []
@@ -135,7 +161,8 @@ def _each(groups: Mapping[str, Sequence[Atoms]], check: Callable[[Sequence[Atoms
         try:
             found.append(check(frames))
         except MlsimError as error:
-            typer.echo(f"{name}: left out of the card: {error}", err=True)
+            left_out.append(f"{name}: {error}")
+            typer.echo(f"left out of the card: {name}: {error}", err=True)
     return found
 
 
@@ -149,12 +176,13 @@ def _own_runs(calculator: Any, exact: Any, evaluation: Evaluation, melt_ps: floa
     from mlsim.potential.stability import energy_drift, melt_check
     from mlsim.progress import PlainProgress
 
-    say, checked = PlainProgress(), []
+    say, checked, left_out = PlainProgress(), [], list(evaluation.left_out)
     for name in CRYSTALS if exact is not None else ():
         try:
             checked.append(crystal_check(name, exact))
         except NotConverged as error:
-            typer.echo(f"{name}: left out of the card: {error}", err=True)
+            left_out.append(f"relaxed {name}: {error}")
+            typer.echo(f"left out of the card: {name}: {error}", err=True)
     drifts = [
         energy_drift(calculator, formula=FORMULA, temperature_K=t, duration_ps=drift_ps, seed=1, progress=say)
         for t in ((600.0,) if drift_ps else ())
@@ -164,7 +192,7 @@ def _own_runs(calculator: Any, exact: Any, evaluation: Evaluation, melt_ps: floa
         for t in (MELT_TEMPERATURES_K if melt_ps else ())
         for s in MELT_SEEDS
     ]
-    return replace(evaluation, crystals=checked, drifts=drifts, melts=melts)
+    return replace(evaluation, crystals=checked, drifts=drifts, melts=melts, left_out=left_out)
 
 
 def _figures(evaluation: Evaluation, judged: Sequence[Prediction], out: Path) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mlsim.potential.committee import Calibration
 from mlsim.potential.crystal_properties import CrystalCheck, VolumeCheck
 from mlsim.potential.evaluate import ClassError
 from mlsim.potential.reweighting import DistributionCheck
@@ -31,6 +32,10 @@ class Evaluation:
         g(r) of teacher and potential on labelled trajectories.
     melts, drifts
         Runs of its own.
+    committee
+        What the deviation of its committee is worth.
+    left_out
+        What could not be found, and why, a line each.
     """
 
     errors: Mapping[str, Sequence[ClassError]] = field(default_factory=dict)
@@ -41,9 +46,17 @@ class Evaluation:
     distributions: Sequence[DistributionCheck] = ()
     melts: Sequence[MeltCheck] = ()
     drifts: Sequence[EnergyDrift] = ()
+    committee: Calibration | None = None
+    left_out: Sequence[str] = ()
 
 
-def model_card(title: str, command: str, found: Evaluation, figures: Sequence[tuple[str, str]] = ()) -> str:
+def model_card(
+    title: str,
+    command: str,
+    found: Evaluation,
+    figures: Sequence[tuple[str, str]] = (),
+    sections: Sequence[str] = (),
+) -> str:
     """Return the model card as Markdown: every number below the command that made it.
 
     Parameters
@@ -54,6 +67,8 @@ def model_card(title: str, command: str, found: Evaluation, figures: Sequence[tu
         The numbers.
     figures
         (caption, file name) of plots that lie beside the card.
+    sections
+        Markdown of others, such as a comparison of architectures.
     """
     lines = [f"# {title}", "", "Made by", "", f"    {command}", ""]
     for part, rows in found.errors.items():
@@ -64,6 +79,10 @@ def model_card(title: str, command: str, found: Evaluation, figures: Sequence[tu
         rows_of = (f"| {a}–{b} | {force:.2f} |" for (a, b), force in found.repulsion.items())
         lines += ["| pair | eV/Å |", "|---|---|", *rows_of, ""]
     lines += _distributions(found.distributions) + _drifts(found.drifts) + _melts(found.melts)
+    lines += _committee(found.committee)
+    if found.left_out:
+        lines += ["## Not found", "", *(f"- {line}" for line in found.left_out), ""]
+    lines += [section.strip() + "\n" for section in sections]
     for caption, name in figures:
         lines += [f"![{caption}]({name})", ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -149,6 +168,18 @@ def _drifts(drifts: Sequence[EnergyDrift]) -> list[str]:
         f"| {d.drift_meV:+.3f} | {d.fluctuation_meV:.3f} |"
         for d in drifts
     ]
+    return [*lines, ""]
+
+
+def _committee(found: Calibration | None) -> list[str]:
+    if found is None:
+        return []
+    lines = ["## Committee", ""]
+    lines.append(
+        f"{found.n_atoms} atoms of {found.n_frames} held-out frames: rank correlation of deviation and force error "
+        f"{found.rank_correlation:.2f}, error = {found.scale:.1f} × deviation; runs warn at {found.warn_eV_A:.3f} eV/Å "
+        f"and stop at {found.stop_eV_A:.3f} eV/Å."
+    )
     return [*lines, ""]
 
 

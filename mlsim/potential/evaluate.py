@@ -80,6 +80,22 @@ def class_of(frame: Atoms) -> str:
     return f"{heat} melt, {'large' if len(frame) > 60 else 'small'} cell"
 
 
+def temperature_class(frame: Atoms) -> str | None:
+    """Return the range of temperature of an oxychloride's glass or melt; None for every other frame.
+
+    Examples
+    --------
+    >>> temperature_class(Atoms("LiZrOCl", info={"kind": "melt", "temperature_K": 700.0}))
+    'at most 900 K'
+    >>> temperature_class(Atoms("LiCl", info={"kind": "melt", "temperature_K": 700.0})) is None
+    True
+    """
+    if frame.info.get("kind") != "melt" or set(frame.get_chemical_symbols()) != {"Li", "Zr", "O", "Cl"}:
+        return None
+    kelvin = float(frame.info.get("temperature_K", 0))
+    return "at most 900 K" if kelvin <= 900 else "between 900 and 1300 K" if kelvin < 1300 else "from 1300 K"
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What a potential says about a labelled frame: energy eV, forces eV/Å, stress eV/Å3 in Voigt order."""
@@ -159,16 +175,18 @@ def class_errors(
     return errors_by(predictions(calculator, frames, progress, energy_shifts_eV=energy_shifts_eV), key)
 
 
-def errors_by(found: Sequence[Prediction], key: Callable[[Atoms], str]) -> list[ClassError]:
-    """Return the errors of predictions by class, sorted by name."""
+def errors_by(found: Sequence[Prediction], key: Callable[[Atoms], str | None]) -> list[ClassError]:
+    """Return the errors of predictions by class, sorted by name; frames without a class are left out."""
     rows: dict[str, list[tuple[float, ...]]] = {}
     for one in found:
-        labels, n = one.frame, len(one.frame)
+        labels, n, name = one.frame, len(one.frame), key(one.frame)
+        if name is None:
+            continue
         energy_error = (one.energy - labels.get_potential_energy()) / n
         force_error, stress_error = one.forces - labels.get_forces(), one.stress - labels.get_stress()
         squares = ((force_error**2).sum(), (labels.get_forces() ** 2).sum(), (stress_error**2).mean())
         absolute = (np.abs(force_error).sum(), np.abs(stress_error).mean())
-        rows.setdefault(key(labels), []).append((n, energy_error, *map(float, (*squares, *absolute))))
+        rows.setdefault(name, []).append((n, energy_error, *map(float, (*squares, *absolute))))
     return [_class_error(name, np.array(values)) for name, values in sorted(rows.items())]
 
 

@@ -9,6 +9,7 @@ from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from mlsim.potential.card import Evaluation, model_card
+from mlsim.potential.committee import Calibration
 from mlsim.potential.evaluate import class_errors, class_of, shortest_repulsion
 from mlsim.potential.stability import MeltCheck
 
@@ -62,8 +63,18 @@ def test_a_melt_holds_only_with_its_pairs_apart_and_its_temperature_kept() -> No
 def test_the_card_shows_the_command_and_every_number_beside_the_teachers() -> None:
     rows = class_errors(LennardJones(), [labelled(0.3, kind="crystal")])
     melts = [MeltCheck("LiCl", 1500.0, 20.0, 1, {("Cl", "Li"): 0.71}, 1490.0)]
-    found = Evaluation(errors={"test": rows}, lattice={"LiCl": (5.1, 5.0)}, repulsion={("Cl", "Li"): 3.2}, melts=melts)
-    card = model_card("p", "mlsim potential evaluate p", found, [("Parity", "p.png")])
+    found = Evaluation(
+        errors={"test": rows},
+        lattice={"LiCl": (5.1, 5.0)},
+        repulsion={("Cl", "Li"): 3.2},
+        melts=melts,
+        committee=Calibration(0.61, 2.0, 0.25, 0.7, 200, 3906),
+        left_out=["relaxed ZrCl4: not relaxed"],
+    )
+    card = model_card("p", "mlsim potential evaluate p", found, [("Parity", "p.png")], ["## Trade-off\n\nmine\n"])
+    assert "rank correlation of deviation and force error 0.61, error = 2.0 × deviation" in card
+    assert "- relaxed ZrCl4: not relaxed" in card
+    assert "\n## Trade-off\n\nmine\n" in card
     assert "![Parity](p.png)" in card
     assert "    mlsim potential evaluate p\n" in card
     assert "| crystal | 1 | 2 | 300.0 / 300.0 | 0.300 / 0.300 |" in card
