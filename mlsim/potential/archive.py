@@ -2,14 +2,17 @@
 
 FOLDER/labels.extxyz.xz    every labelled frame
 FOLDER/pending.extxyz.xz   frames that were sampled and wait for their labels
+FOLDER/paw/ELEMENT.PBE.xz  PAW datasets that were generated for the labels
 FOLDER/dataset.json        each chain with its part of the split, frames, atoms and sha256; the settings of the labels
 
-`restore` makes a working dataset of the three again, and labelling goes on with the first frame that is pending.
+`restore` makes a working dataset of them again, and labelling goes on with the first frame that is pending.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import lzma
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from ase.io import write
 from mlsim.atomic import atomic_path, atomic_write_text
 from mlsim.errors import DataError
 from mlsim.potential.dataset import by_chain, dataset_sha256, labelled_chains, read_frames, write_packed
+from mlsim.potential.label import PAW_FOLDER
 from mlsim.potential.recipe import Recipe
 
 __all__ = ["archive", "restore"]
@@ -46,6 +50,8 @@ def archive(dataset: Path, folder: Path, recipe: Recipe) -> dict[str, Any]:
     write_packed(folder / LABELS, chains)
     write_packed(folder / PENDING, pending)
     record = _record(recipe, chains, pending)
+    for path in sorted((dataset / PAW_FOLDER).glob("*.PBE")):
+        _pack_paw(path, folder / PAW_FOLDER / f"{path.name}.xz", record)
     atomic_write_text(folder / LIST, json.dumps(record, indent=1) + "\n")
     return record
 
@@ -67,6 +73,8 @@ def restore(folder: Path, dataset: Path) -> tuple[int, int]:
     if dataset_sha256(frame for frames in chains.values() for frame in frames) != listed["sha256"]:
         raise DataError(f"{folder / LABELS}: does not match the sha256 in {LIST}; fetch the files again")
     pending = by_chain(read_frames(folder / PENDING))
+    for path in sorted((folder / PAW_FOLDER).glob("*.PBE.xz")):
+        _unpack_paw(path, dataset / PAW_FOLDER / path.stem, listed)
     for part in ("frames", "labelled"):
         (dataset / part).mkdir(parents=True)
     for name in sorted({*chains, *pending}):
@@ -81,6 +89,30 @@ def restore(folder: Path, dataset: Path) -> tuple[int, int]:
 def _write(path: Path, frames: list[Atoms]) -> None:
     with atomic_path(path) as temporary:
         write(temporary, frames, format="extxyz")
+
+
+def _pack_paw(source: Path, target: Path, record: Mapping[str, Any]) -> None:
+    content = source.read_bytes()
+    _require_own_paw(source, content, record)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(lzma.compress(content, preset=9))
+
+
+def _unpack_paw(source: Path, target: Path, listed: Mapping[str, Any]) -> None:
+    content = lzma.decompress(source.read_bytes())
+    _require_own_paw(source, content, listed)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content)
+
+
+def _require_own_paw(path: Path, content: bytes, listed: Mapping[str, Any]) -> None:
+    """Refuse a PAW dataset with which the labels were not made."""
+    element = path.name.partition(".")[0]
+    expected = listed.get(f"paw_{element}")
+    if expected not in (None, hashlib.sha256(content).hexdigest()):
+        raise DataError(f"{path}: is not the PAW dataset of {element} with which the labels were made ({expected})")
 
 
 def _pending(dataset: Path, chains: Mapping[str, list[Atoms]]) -> dict[str, list[Atoms]]:

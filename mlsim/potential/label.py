@@ -23,6 +23,9 @@ from mlsim.progress import Progress, SilentProgress
 
 __all__ = ["label_dataset", "teacher_lattice_constants"]
 
+PAW_FOLDER = "paw"
+"""Where a dataset keeps the PAW datasets of its labels."""
+
 WORKER = Path(__file__).with_name("label_worker.py")
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _FRAME_LINE = re.compile(r"^(?P<chain>\S+)\.extxyz: (?P<done>\d+)/(?P<total>\d+) frames$")
@@ -44,8 +47,8 @@ def label_dataset(
     folder
         Dataset, see `mlsim.potential.dataset`.
     calculator
-        The teacher, such as ``gpaw`` (plane-wave PBE), ``sevennet:7net-l3i5`` or ``ase:module:factory`` for any ASE
-        calculator; see `mlsim.potential.label_worker`.
+        The teacher, such as ``gpaw`` (plane-wave PBE; its PAW datasets lie in `folder/paw`), ``sevennet:7net-l3i5`` or
+        ``ase:module:factory`` for any ASE calculator; see `mlsim.potential.label_worker`.
     python
         Interpreter of the environment that has the teacher; this one when empty.
     jobs
@@ -59,7 +62,7 @@ def label_dataset(
         If there are no frames, or a worker fails: its last line is quoted; finished chains are kept.
     """
     if calculator == "gpaw":
-        calculator = f"gpaw:{cache_folder() / 'paw'}"
+        calculator = f"gpaw:{folder / PAW_FOLDER}"
     sources = sorted((folder / "frames").glob(f"{chains}.extxyz"))
     if not sources:
         raise DataError(f"{folder}/frames: no frames of chains '{chains}'; run 'mlsim potential sample' first")
@@ -82,6 +85,8 @@ def label_dataset(
 
 def teacher_lattice_constants(calculator: str, python: str = "") -> dict[str, float]:
     """Return the lattice constants of LiCl, Li2O and cubic ZrO2 that a teacher relaxes to, Å; see `label_dataset`."""
+    if calculator == "gpaw":
+        calculator = f"gpaw:{cache_folder() / PAW_FOLDER}"
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "crystals.extxyz", Path(folder) / "relaxed"
         write(source, [crystal_cell(name) for name in CUBIC_CRYSTALS], format="extxyz")

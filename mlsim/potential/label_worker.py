@@ -26,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -86,12 +87,23 @@ With its Zr (radius 2.5 Bohr) forces at short Zr–O distances are wrong by 0.07
 """
 
 
+SAME_DIGITS = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "NPY_DISABLE_CPU_FEATURES": "AVX512F X86_V4",  # its name before and since NumPy 2.4
+}
+"""Makes the generator of PAW datasets write the same bits on processors with AVX-512 as on those without.
+
+Otherwise the last digits of a dataset, hence its sha256, depend on the machine that made it.
+"""
+
+
 class PlaneWavePBE(Calculator):  # type: ignore[misc]
     """Plane-wave PBE by GPAW, each structure from scratch, so that a label does not depend on those before it.
 
     700 eV, one k-point (1/4, 1/4, 1/4); crystals (kind "crystal") on Monkhorst–Pack grids with 2π/(a n) ≤ 0.65 1/Å;
     Fermi smearing 0.05 eV with the energy extrapolated to zero width; no point group; density converged to 1e-4,
-    eigenstates to 1e-6. PAW datasets of Li and Zr are generated into `cache` when absent.
+    eigenstates to 1e-6. PAW datasets of Li and Zr are generated into `datasets` when absent.
     """
 
     implemented_properties = ["energy", "forces", "stress"]  # noqa: RUF012  ASE's name
@@ -101,14 +113,13 @@ class PlaneWavePBE(Calculator):  # type: ignore[misc]
         "point group off, density 1e-4, eigenstates 1e-6"
     )
 
-    def __init__(self, cache: Path) -> None:
+    def __init__(self, datasets: Path) -> None:
         super().__init__()
         from gpaw import setup_paths
 
-        self.datasets = cache / f"gpaw-{version('gpaw')}"
         for element, recipe in PAW_RECIPES.items():
-            generate_dataset(self.datasets / f"{element}.PBE", element, recipe)
-        setup_paths.insert(0, str(self.datasets))
+            generate_dataset(datasets / f"{element}.PBE", element, recipe)
+        setup_paths.insert(0, str(datasets))
 
     def settings(self, atoms: Atoms) -> dict[str, str]:
         """Return what a frame's `info` records: settings, k-points and the sha256 of each element's PAW dataset."""
@@ -161,13 +172,15 @@ def generate_dataset(path: Path, element: str, recipe: Sequence[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         command = [sys.executable, "-m", "gpaw", "dataset", element, "-f", "PBE", "-w", *recipe]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        environment = dict(os.environ, **SAME_DIGITS)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
         made = Path(folder) / path.name
         if done.returncode != 0 or not made.exists():
             raise Refused(f"cannot generate the PAW dataset of {element}: {(done.stderr or 'no output').split()[-1]}")
         made.replace(path)
 
 
+@cache
 def paw_sha256(element: str) -> str:
     """Return the sha256 of the PAW dataset of an element as GPAW reads it (unpacked)."""
     from gpaw.setup_data import search_for_file
@@ -175,10 +188,10 @@ def paw_sha256(element: str) -> str:
     return hashlib.sha256(search_for_file(f"{element}.PBE")[1]).hexdigest()
 
 
-def gpaw(cache: str) -> tuple[Any, str]:
-    """Return plane-wave PBE by GPAW with PAW datasets kept in the folder `cache`, and what it is."""
+def gpaw(datasets: str) -> tuple[Any, str]:
+    """Return plane-wave PBE by GPAW with PAW datasets kept in the folder `datasets`, and what it is."""
     what = f"GPAW {version('gpaw')}, gpaw-data {version('gpaw-data')}, Li and Zr PAW regenerated"
-    return PlaneWavePBE(Path(cache)), what
+    return PlaneWavePBE(Path(datasets)), what
 
 
 MAKERS = {"sevennet": sevennet, "chgnet": chgnet, "mace": mace, "gpaw": gpaw, "ase": ase_calculator}
@@ -280,11 +293,13 @@ def require_same_settings(folder: Path, names: Sequence[str], calculator: Any, d
             continue  # another worker may be writing its first frame
         if not path.name.endswith((".extxyz", ".part")) or whole_frames(path, cut=False) == 0:
             continue
-        info = next(iter(iread(path, index=":1", format="extxyz"))).info
-        own = {"teacher": description, **frame_settings(calculator, Atoms())}
-        for key in ("teacher", "settings"):
-            if key in info and key in own and str(info[key]) != own[key]:
-                raise Refused(f"{path}: was labelled with {key} '{info[key]}', not '{own[key]}'; use another dataset")
+        first = next(iter(iread(path, index=":1", format="extxyz")))
+        own = {"teacher": description, **frame_settings(calculator, first)}
+        for key in ("teacher", "settings", *(k for k in own if k.startswith("paw_"))):
+            theirs = str(first.info.get(key, own.get(key)))
+            if key in own and theirs != own[key]:
+                what = f"PAW dataset of {key[4:]}" if key.startswith("paw_") else key
+                raise Refused(f"{path}: was labelled with {what} '{theirs}', not '{own[key]}'; use another dataset")
 
 
 @contextmanager
@@ -362,7 +377,9 @@ def main() -> int:
     parser.add_argument("frames", type=Path, nargs="+", help="extended XYZ files")
     parser.add_argument("--out", type=Path, required=True, help="folder for the labelled files, same names")
     parser.add_argument(
-        "--calculator", required=True, help="gpaw[:CACHE], sevennet:MODEL, chgnet, mace:FILE, ase:module:factory"
+        "--calculator",
+        required=True,
+        help="gpaw:FOLDER_OF_PAW_DATASETS, sevennet:MODEL, chgnet, mace:FILE, ase:module:factory",
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--relax", action="store_true", help="relax cells first and label the relaxed crystals")

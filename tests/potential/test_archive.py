@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,24 @@ def test_a_restored_dataset_is_the_one_that_was_archived(tmp_path: Path) -> None
         assert [a.info["chain"] for a in new] == [a.info["chain"] for a in old]
     old, new = (labelled_chains(tmp_path / name, unfinished=True) for name in ("d", "again"))
     assert {n: dataset_sha256(f) for n, f in new.items()} == {n: dataset_sha256(f) for n, f in old.items()}
+
+
+def test_the_paw_datasets_travel_with_their_labels_and_no_others_do(tmp_path: Path) -> None:
+    folder = growing(tmp_path / "d")
+    content = b"<paw_dataset/>"
+    for path in (folder / "labelled").iterdir():
+        frames = read(path, index=":", format="extxyz")
+        for frame in frames:
+            frame.info["paw_Li"] = hashlib.sha256(content).hexdigest()
+        write(path, frames, format="extxyz")
+    (folder / "paw").mkdir()
+    (folder / "paw" / "Li.PBE").write_bytes(content)
+    archive(folder, tmp_path / "packed", RECIPE)
+    restore(tmp_path / "packed", tmp_path / "again")
+    assert (tmp_path / "again" / "paw" / "Li.PBE").read_bytes() == content
+    (folder / "paw" / "Li.PBE").write_bytes(content + b" ")
+    with pytest.raises(DataError, match=r"Li\.PBE: is not the PAW dataset of Li with which the labels were made"):
+        archive(folder, tmp_path / "packed", RECIPE)
 
 
 def test_an_archive_never_loses_labels(tmp_path: Path) -> None:

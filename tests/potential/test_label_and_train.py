@@ -124,6 +124,25 @@ def test_labels_of_another_calculator_are_not_added_to_a_dataset(tmp_path: Path)
         label_dataset(folder, "ase:ase.calculators.emt:EMT")
 
 
+def test_labels_with_another_paw_dataset_are_refused_before_the_first_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "with_paw.py").write_text(
+        "import os\nfrom ase.calculators.lj import LennardJones\n"
+        "class PAW(LennardJones):\n"
+        "    def settings(self, atoms):\n"
+        "        return {'settings': 'PBE', **{'paw_' + e: os.environ['PAW'] for e in set(atoms.symbols)}}\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}")
+    monkeypatch.setenv("PAW", "one")
+    folder = sampled(tmp_path / "d")
+    label_dataset(folder, "ase:with_paw:PAW", chains="a-s1")
+    monkeypatch.setenv("PAW", "other")
+    with pytest.raises(DataError, match=r"was labelled with PAW dataset of \w+ 'one', not 'other'"):
+        label_dataset(folder, "ase:with_paw:PAW")
+    assert len(list((folder / "labelled").iterdir())) == 1
+
+
 @pytest.mark.skipif(importlib.util.find_spec("gpaw") is not None, reason="GPAW is installed here")
 def test_without_gpaw_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLSIM_CACHE", str(tmp_path / "cache"))
@@ -212,7 +231,8 @@ def test_gpaw_gives_the_labels_of_the_shipped_dataset_again(tmp_path: Path) -> N
     write(tmp_path / "frames" / "a.extxyz", bare, format="extxyz")
     label_dataset(tmp_path, "gpaw", python=gpaw_python())
     (again,) = labelled_chains(tmp_path)["a"]
-    assert again.info["settings"] == shipped[0].info["settings"]
+    same = [key for key in again.info if key == "settings" or key.startswith("paw_")]
+    assert {key: again.info[key] for key in same} == {key: shipped[0].info[key] for key in same}
     assert again.get_potential_energy() == pytest.approx(shipped[0].get_potential_energy(), abs=1e-4)
     assert np.allclose(again.get_forces(), shipped[0].get_forces(), atol=2e-3)
     assert np.allclose(again.get_stress(), shipped[0].get_stress(), atol=5e-5)
