@@ -124,7 +124,7 @@ def volume_checks(frames: Sequence[Atoms], calculator: Any) -> list[VolumeCheck]
     Raises
     ------
     NotConverged
-        If an energy has no minimum among the volumes.
+        If an energy has no minimum among the volumes, or the teacher's k-point grid changes between them.
     """
     found = []
     for name in sorted({str(f.info["crystal"]) for f in frames if "linear_strain" in f.info}):
@@ -132,6 +132,9 @@ def volume_checks(frames: Sequence[Atoms], calculator: Any) -> list[VolumeCheck]
             (f for f in frames if f.info.get("crystal") == name and "linear_strain" in f.info),
             key=lambda f: f.get_volume(),
         )
+        grids = sorted({str(f.info.get("kpoints", "")) for f in some})
+        if len(grids) > 1:
+            raise NotConverged(f"equation of state of {name}: k-point grids {' and '.join(grids)}, expected one")
         volumes = [f.get_volume() for f in some]
         own = []
         for frame in some:
@@ -171,7 +174,7 @@ def crystal_check(name: str, calculator: Any) -> CrystalCheck:
     return CrystalCheck(name, (a, b, c), (a0, b0, c0), bulk_modulus(crystal, calculator), found)
 
 
-def relaxed_crystal(atoms: Atoms, calculator: Any, *, fmax_eV_A: float = 1e-3, steps: int = 1000) -> Atoms:
+def relaxed_crystal(atoms: Atoms, calculator: Any, *, fmax_eV_A: float = 1e-3, steps: int = 5000) -> Atoms:
     """Return a copy with cell and positions relaxed.
 
     Raises

@@ -101,7 +101,9 @@ Otherwise the last digits of a dataset, hence its sha256, depend on the machine 
 class PlaneWavePBE(Calculator):  # type: ignore[misc]
     """Plane-wave PBE by GPAW, each structure from scratch, so that a label does not depend on those before it.
 
-    700 eV, one k-point (1/4, 1/4, 1/4); crystals (kind "crystal") on Monkhorst–Pack grids with 2π/(a n) ≤ 0.65 1/Å;
+    700 eV, one k-point (1/4, 1/4, 1/4); crystals (kind "crystal") on Monkhorst–Pack grids with 2π/(a n) ≤ 0.65 1/Å,
+    those of an equation of state (`linear_strain`) all on the grid of the unstrained one, since a change of grid shifts
+    the energy;
     Fermi smearing 0.05 eV with the energy extrapolated to zero width; no point group; density converged to 1e-4,
     eigenstates to 1e-6. PAW datasets of Li and Zr are generated into `datasets` when absent.
     """
@@ -133,6 +135,7 @@ class PlaneWavePBE(Calculator):  # type: ignore[misc]
         if atoms.info.get("kind") != "crystal":
             return None
         lengths = np.linalg.norm(atoms.cell.reciprocal()[:], axis=1) * 2 * np.pi
+        lengths *= 1 + float(atoms.info.get("linear_strain", 0.0))
         a, b, c = (max(1, int(np.ceil(length / self.largest_spacing_per_A - 1e-9))) for length in lengths)
         return a, b, c
 

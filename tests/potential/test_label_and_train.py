@@ -157,6 +157,10 @@ def test_crystals_get_a_denser_grid_and_glasses_one_point() -> None:
     salt.info["kind"] = "crystal"
     assert pbe.grid(salt) == (2, 2, 2)
     assert pbe.grid(salt.repeat((2, 1, 1))) == (1, 2, 2)
+    wide = Atoms(cell=[9.7, 9.7, 5.0], info={"kind": "crystal"})
+    assert pbe.grid(wide) == (1, 1, 2)
+    wide.info["linear_strain"] = 0.02  # its unstrained cell is below the limit: one grid for the whole curve
+    assert pbe.grid(wide) == (2, 2, 2)
 
 
 def test_an_unknown_teacher_is_one_line(tmp_path: Path) -> None:

@@ -95,6 +95,14 @@ def test_volumes_far_from_the_least_energy_are_refused() -> None:
         volume_checks(frames, EMT())
 
 
+def test_volumes_on_several_k_point_grids_give_no_equation_of_state() -> None:
+    frames = [copper(s, factor=1.0) for s in np.linspace(-0.02, 0.02, 5)]
+    for frame, grid in zip(frames, ("2x2x2",) * 4 + ("1x1x2",), strict=True):
+        frame.info["kpoints"] = grid
+    with pytest.raises(NotConverged, match="equation of state of Cu: k-point grids 1x1x2 and 2x2x2, expected one"):
+        volume_checks(frames, EMT())
+
+
 def test_the_total_energy_drifts_more_with_a_longer_time_step() -> None:
     def drift(timestep_fs: float) -> float:
         run = energy_drift(
