@@ -41,6 +41,9 @@ class Limits:
         Time between two looks at the structure, ps.
     salt
         Cation and anion of the rocksalt.
+    committee_from_ps
+        Time from which on the committee's disagreement counts, ps: a random packing that has just been relaxed is
+        foreign to any potential until it has melted.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class Limits:
     rocksalt_stop_fraction: float | None = None
     rocksalt_interval_ps: float = 1.0
     salt: tuple[str, str] = ("Li", "Cl")
+    committee_from_ps: float = 1.0
 
     def __post_init__(self) -> None:
         names = ("committee_warn_eV_A", "committee_stop_eV_A", "rocksalt_stop_fraction", "rocksalt_interval_ps")
@@ -158,7 +162,8 @@ class Guards:
                 f"{'evaporates: hold its volume there, or raise the pressure' if growth > 1 else 'collapses'}"
                 ", or start nearer to the final density"
             )
-        found = self._disagreement(atoms, held)
+        settled = step * self._timestep_ps >= self.limits.committee_from_ps
+        found = self._disagreement(atoms, held) if settled else None
         if found is None and step % OVERLAP_EVERY == 0:
             found = self._overlap(atoms)
         return found if found is not None else self._crystal(atoms, step)

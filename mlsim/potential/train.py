@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 from ase.io import write
 
 from mlsim.atomic import atomic_path, atomic_write_text
 from mlsim.errors import DataError, NotConverged, SettingsError
 from mlsim.geometry import neighbour_pairs
 from mlsim.potential.dataset import Split, by_chain, dataset_sha256, labelled_chains
+from mlsim.potential.evaluate import predictions
 from mlsim.potential.library import describe, file_sha256, shipped_potentials
 from mlsim.potential.recipe import Recipe, TrainingSettings, round_model
 from mlsim.potential.trainer import foundation_name, run_trainer, trainer_command
@@ -66,6 +69,7 @@ def train(
     NotConverged
         If the trainer fails or drops the replay head; the last line of its log is quoted and its checkpoints stay.
     """
+    work, output = work.resolve(), output.resolve()  # the trainer runs in another folder
     for folder in (work, output.parent):
         folder.mkdir(parents=True, exist_ok=True)
     members = bootstrapped(split.train, settings.seed) if settings.bootstrap else list(split.train)
@@ -73,8 +77,10 @@ def train(
     neighbours = mean_neighbour_number(members, settings.cutoff_A)
     for name, frames in (("train", members), ("validation", split.validation), *_replay(settings)):
         _write_for_mace(work / f"{name}.extxyz", frames, settings)
-    record = _record(settings, split, members, start_from.name if isinstance(start_from, Path) else start_from)
+    record = _record(settings, split, members, start_from)
     record["mean_neighbour_number"] = neighbours
+    if start_from is not None and settings.e0s != "keep" and settings.finetuning == "naive":
+        start_from = _with_moved_zero(start_from, work / "start.model", settings, members, recipe.elements)
     command = trainer_command(settings, work, energies, neighbours, start_from, device)
     _refuse_other_run(work, {"command": command, "dataset_sha256": record["dataset_sha256"]})
     log = run_trainer(command, work, settings, progress or SilentProgress())
@@ -82,17 +88,18 @@ def train(
     if not model.exists():
         raise NotConverged(f"train: the trainer left no {model}; see {work}/train.log")
     with atomic_path(output) as temporary:
-        _write_own_head(model, temporary, multihead=settings.finetuning == "multihead")
+        _write_own_head(model, temporary, log.E0s_eV, multihead=settings.finetuning == "multihead")
     remember_trusted(file_sha256(output), output)
     return record | {"E0s_eV": log.E0s_eV, "learning_curve": [list(astuple(epoch)) for epoch in log.epochs]}
 
 
 def _record(
-    settings: TrainingSettings, split: Split, members: Sequence[Atoms], start_from: str | None
+    settings: TrainingSettings, split: Split, members: Sequence[Atoms], start_from: Path | str | None
 ) -> dict[str, object]:
     return {
         "settings": settings.model_dump(mode="json"),
-        "start_from": start_from,
+        "start_from": start_from.name if isinstance(start_from, Path) else start_from,
+        "start_from_sha256": file_sha256(start_from) if isinstance(start_from, Path) else None,
         "frames": {"train": len(members), "validation": len(split.validation), "test": len(split.test)},
         "atoms": {"train": sum(map(len, members)), "validation": sum(map(len, split.validation))},
         "dataset_sha256": dataset_sha256((*split.train, *split.validation, *split.test)),
@@ -107,7 +114,10 @@ def start_model(dataset: Path, name: str) -> Path | str | None:
     if earlier.exists():
         return earlier
     if name in shipped_potentials() or Path(name).is_file():
-        return describe(name).path
+        found = describe(name).path
+        if found.suffix == ".npz":
+            raise SettingsError(f"start_from '{name}': a compiled file has no weights to train; name its source")
+        return found.resolve()
     return foundation_name(name)
 
 
@@ -124,7 +134,10 @@ def bootstrapped(frames: Sequence[Atoms], seed: int) -> list[Atoms]:
 
 
 def _replay(settings: TrainingSettings) -> list[tuple[str, list[Atoms]]]:
-    """Frames of the replay head, every n-th of the chains in turn, and a fifth of them for its validation."""
+    """Frames of the replay head, every n-th of the chains in turn, and a fifth of them for its validation.
+
+    Pairs pushed together are left out: their forces of hundreds of eV/Å would rule the loss.
+    """
     if settings.finetuning != "multihead":
         return []
     if not settings.replay:
@@ -136,28 +149,83 @@ def _replay(settings: TrainingSettings) -> list[tuple[str, list[Atoms]]]:
         path = shipped_folder("data") / settings.replay / "labels.extxyz.xz"
     if not path.exists():
         raise SettingsError(f"train: no replay data '{settings.replay}', neither a file nor a folder of data/")
-    frames = [frame for members in labelled_chains(path).values() for frame in members]
+    frames = [
+        frame
+        for members in labelled_chains(path).values()
+        for frame in members
+        if frame.info.get("kind") not in ("core", "contact")
+    ]
     drawn = frames[:: max(1, len(frames) // settings.replay_frames)]
     return [("replay", [f for k, f in enumerate(drawn) if k % 5]), ("replay-validation", drawn[::5])]
 
 
-def _write_own_head(model: Path, output: Path, *, multihead: bool) -> None:
-    """Write the model without its replay head: the form that every MACE calculator and our engine take."""
-    if not multihead:
-        output.write_bytes(model.read_bytes())
-        return
+def _with_moved_zero(
+    start_from: Path | str, output: Path, settings: TrainingSettings, frames: Sequence[Atoms], elements: Sequence[str]
+) -> Path:
+    """Write the start model with its energy zeros moved as `settings.e0s` says, and return its path.
+
+    mace's trainer is told to keep the zeros of this file: told otherwise, it prints others, and then copies those of
+    the start model over them (mace 0.3.16, `load_foundations_elements`).
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torch
+        from mace.calculators import MACECalculator  # before e3nn
+        from mace.calculators.foundations_models import mace_mp
+
+        if isinstance(start_from, Path):
+            model = torch.load(start_from, map_location="cpu", weights_only=False)
+        else:
+            model = mace_mp(model=start_from, return_raw_model=True, device="cpu")
+        known = {chemical_symbols[int(z)]: k for k, z in enumerate(model.atomic_numbers)}
+        if absent := [element for element in elements if element not in known]:
+            raise SettingsError(f"train: the start model does not know {', '.join(absent)}")
+        zeros = model.atomic_energies_fn.atomic_energies
+        if isinstance(settings.e0s, dict):
+            moved = {e: settings.e0s[e] - float(zeros[..., known[e]].reshape(-1)[0]) for e in settings.e0s}
+        else:
+            calculator = MACECalculator(models=[copy.deepcopy(model)], device="cpu", default_dtype="float64")
+            missing = [p.frame.get_potential_energy() - p.energy for p in predictions(calculator, frames)]
+            moved = atomic_reference_energies(frames, elements, missing)
+        for element, shift in moved.items():
+            zeros[..., known[element]] += shift
+        with atomic_path(output) as temporary:
+            torch.save(model, temporary)
+    return output
+
+
+def _write_own_head(model: Path, output: Path, E0s_eV: Mapping[str, float], *, multihead: bool) -> None:
+    """Write the model without its replay head: the form that every MACE calculator and our engine take.
+
+    Raises
+    ------
+    NotConverged
+        If its energy zeros are not those that the trainer printed.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch and e3nn warn about each other's internals on import and on loading
         import mace  # noqa: F401  before e3nn, or e3nn's own import order breaks
         import torch
         from mace.tools.scripts_utils import remove_pt_head
 
-        both = torch.load(model, map_location="cpu", weights_only=False)
-        torch.save(remove_pt_head(both), output)
+        trained = torch.load(model, map_location="cpu", weights_only=False)
+        own = remove_pt_head(trained) if multihead else trained
+        zeros = own.atomic_energies_fn.atomic_energies.reshape(-1).tolist()
+        used = {chemical_symbols[int(z)]: zero for z, zero in zip(own.atomic_numbers, zeros, strict=True)}
+        if any(abs(used[element] - zero) > 1e-3 for element, zero in E0s_eV.items()):
+            raise NotConverged(f"train: the trainer printed the E0s {E0s_eV}, but its model has {used}; report this")
+        if multihead:
+            torch.save(own, output)
+        else:
+            output.write_bytes(model.read_bytes())
 
 
-def atomic_reference_energies(frames: Sequence[Atoms], elements: Sequence[str]) -> dict[str, float]:
+def atomic_reference_energies(
+    frames: Sequence[Atoms], elements: Sequence[str], energies_eV: Sequence[float] | None = None
+) -> dict[str, float]:
     """Return E0 of each element in eV: least squares of the total energies on the numbers of atoms.
+
+    With `energies_eV`, one per frame, of those instead: what a start model misses, for example.
 
     The teacher's isolated atoms would be a larger zero than needed: only differences between compositions
     that occur here matter, and the fit leaves the smallest remainder for the network.
@@ -173,7 +241,8 @@ def atomic_reference_energies(frames: Sequence[Atoms], elements: Sequence[str]) 
             if symbol not in elements:
                 raise DataError(f"train: a frame holds {symbol}, the recipe has {', '.join(elements)}")
             counts[row, elements.index(symbol)] += 1
-    energies = np.array([frame.get_potential_energy() for frame in frames])
+    given = [frame.get_potential_energy() for frame in frames] if energies_eV is None else energies_eV
+    energies = np.array(given, dtype=float)
     # per atom, so that large and small cells count alike; contacts at tens of eV must not shift the zero
     weight = 1.0 / counts.sum(axis=1)
     for _ in range(3):

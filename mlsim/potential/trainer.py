@@ -80,7 +80,9 @@ class TrainerLog:
         epoch = _EPOCH.search(line)
         if epoch and epoch["head"] != "pt_head":
             values = (float(epoch[key]) for key in ("loss", "energy", "forces"))
-            self.epochs.append(Epoch(int(epoch["epoch"]), *values))
+            now = Epoch(int(epoch["epoch"]), *values)
+            # a resumed training does the epoch again in which it was killed
+            self.epochs = [*(e for e in self.epochs if e.epoch < now.epoch), now]
 
 
 def foundation_name(name: str) -> str:
@@ -150,8 +152,9 @@ def trainer_command(
         # mace recomputes this number when it resumes; pinned, a resumed run trains the same model
         options.update(E0s=explicit, avg_num_neighbors=neighbours, compute_avg_num_neighbors=False)
     else:
-        kept = {"keep": "foundation", "least squares": "estimated"}
-        e0s = kept[settings.e0s] if isinstance(settings.e0s, str) else explicit
+        e0s = "foundation"  # `train` has moved those of the start model
+        if settings.finetuning == "multihead" and settings.e0s != "keep":
+            e0s = "estimated" if settings.e0s == "least squares" else explicit
         options.update(foundation_model=start_from, multiheads_finetuning=settings.finetuning == "multihead", E0s=e0s)
     if settings.finetuning == "multihead":
         options.update(
@@ -187,9 +190,9 @@ def run_trainer(command: Sequence[str], work: Path, settings: TrainingSettings, 
                 stream.write(line)
                 stream.flush()
                 last = line.strip() or last
-                before = len(log.epochs)
+                before = log.epochs
                 log.read(line)
-                if len(log.epochs) > before:
+                if log.epochs is not before:
                     now = log.epochs[-1]
                     progress(f"train {work.name}", now.epoch + 1, settings.epochs)
         except BaseException:

@@ -203,7 +203,7 @@ def test_a_committee_that_disagrees_too_much_stops_the_run_and_leaves_the_struct
             seed=1,
             potential_sha256="toy",
             checkpoint_interval_s=0,
-            limits=Limits(committee_stop_eV_A=1.0),
+            limits=Limits(committee_stop_eV_A=1.0, committee_from_ps=0),
         )
     assert "the committee disagrees by 3.00 eV/Å on the force of Kr 5, allowed 1; label this structure" in str(
         caught.value
@@ -226,7 +226,7 @@ def test_a_committee_that_disagrees_a_little_warns_once_and_is_recorded(tmp_path
             potential_sha256="toy",
             recorder=recorder,
             frame_interval_ps=0.02,
-            limits=Limits(committee_warn_eV_A=1.0),
+            limits=Limits(committee_warn_eV_A=1.0, committee_from_ps=0),
         )
     assert len(found) == 1
     assert glass.log.committee_deviation_eV_A[0] == pytest.approx(0.1)

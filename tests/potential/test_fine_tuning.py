@@ -6,14 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.data import chemical_symbols
 from toy_labels import labelled_frame
 
 from mlsim.errors import DataError, NotConverged, SettingsError
-from mlsim.potential import describe
+from mlsim.potential import describe, load
+from mlsim.potential.dataset import labelled_chains
+from mlsim.potential.evaluate import predictions
+from mlsim.potential.library import file_sha256
 from mlsim.potential.recipe import Recipe, Round, TrainingSettings, round_model
 from mlsim.potential.sample import MeltGroup
-from mlsim.potential.train import bootstrapped, start_model
+from mlsim.potential.train import _with_moved_zero, bootstrapped, start_model
 from mlsim.potential.trainer import Epoch, TrainerLog, foundation_name, trainer_command
+from mlsim.potential.trust import remember_trusted
+from mlsim.shipped import shipped_folder
 
 EPOCH = "INFO: Epoch 3: head: Default, loss=0.05, RMSE_E_per_atom=   12.5 meV, RMSE_F=   88.0 meV / A, RMSE_stress= 1.0"
 
@@ -52,9 +58,51 @@ def test_the_energy_zeros_are_kept_fitted_or_given(tmp_path: Path) -> None:
     assert scratch["E0s"] == "{3: -1.5, 17: -3.0}"
     assert "foundation_model" not in scratch
     assert command(TrainingSettings(), "small", tmp_path)["E0s"] == "foundation"
-    assert command(TrainingSettings(e0s="least squares"), "small", tmp_path)["E0s"] == "estimated"
-    isolated = TrainingSettings(e0s={"Li": -1.5, "Cl": -3.0})
+    # without a second head they are moved in the start model, and the trainer keeps them
+    assert command(TrainingSettings(e0s="least squares"), "small", tmp_path)["E0s"] == "foundation"
+    multihead = TrainingSettings(e0s="least squares", finetuning="multihead")
+    assert command(multihead, "small", tmp_path)["E0s"] == "estimated"
+    isolated = TrainingSettings(e0s={"Li": -1.5, "Cl": -3.0}, finetuning="multihead")
     assert command(isolated, "small", tmp_path)["E0s"] == "{3: -1.5, 17: -3.0}"
+
+
+def test_naive_fine_tuning_starts_from_a_model_whose_energy_zeros_were_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLSIM_CACHE", str(tmp_path / "cache"))
+    frames = labelled_chains(shipped_folder("data") / "lzoc-dft" / "labels.extxyz.xz")["first-0"]
+    base, elements = describe("lzoc-base").path, ("Li", "O", "Cl", "Zr")
+
+    def zeros(path: Path) -> dict[str, float]:
+        calculator = load(path, engine="mace")
+        numbers = calculator.models[0].atomic_numbers.tolist()
+        values = calculator.models[0].atomic_energies_fn.atomic_energies.reshape(-1).tolist()
+        return {chemical_symbols[z]: value for z, value in zip(numbers, values, strict=True)}
+
+    given = TrainingSettings(e0s={"Li": -1.0, "O": -2.0, "Cl": -3.0, "Zr": -4.0})
+    moved = _with_moved_zero(base, tmp_path / "given.model", given, frames, elements)
+    remember_trusted(file_sha256(moved), moved)
+    assert zeros(moved) == pytest.approx(given.e0s, abs=1e-5)
+    fitted = _with_moved_zero(base, tmp_path / "f.model", TrainingSettings(e0s="least squares"), frames, elements)
+    remember_trusted(file_sha256(fitted), fitted)
+    errors = {}
+    for name, path in (("base", base), ("fitted", fitted)):
+        found = predictions(load(path, engine="mace"), frames)
+        errors[name] = np.array([(p.energy - p.frame.get_potential_energy()) / len(p.frame) for p in found])
+    assert abs(errors["fitted"].mean()) < 0.01 < abs(errors["base"].mean())
+
+
+def test_a_resumed_learning_curve_lists_each_epoch_once() -> None:
+    log = TrainerLog(multihead=False)
+    for number, loss in ((3, "0.05"), (4, "0.04"), (4, "0.03")):
+        log.read(EPOCH.replace("Epoch 3", f"Epoch {number}").replace("0.05", loss))
+    assert [(e.epoch, e.loss) for e in log.epochs] == [(3, 0.05), (4, 0.03)]
+
+
+def test_a_compiled_file_is_no_start_of_a_training(tmp_path: Path) -> None:
+    compiled = describe("lzoc-base").compiled
+    with pytest.raises(SettingsError, match="a compiled file has no weights to train; name its source"):
+        start_model(tmp_path, str(compiled))
 
 
 def test_naive_fine_tuning_says_so_and_multihead_names_its_replay_data(tmp_path: Path) -> None:
