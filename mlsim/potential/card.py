@@ -89,19 +89,21 @@ def model_card(
 
 
 def _errors(part: str, rows: Sequence[ClassError]) -> list[str]:
-    head = "| class | frames | atoms | energy meV/atom | force eV/Å | rms force eV/Å | stress GPa |"
+    head = (
+        "| class | frames | atoms | energy meV/atom | force eV/Å | rms force eV/Å | stress GPa | bias meV/atom, GPa |"
+    )
     lines = [
         f"## Errors on {part}, whole chains held out",
         "",
-        "RMSE / MAE.",
+        "RMSE / MAE; bias: mean of predicted less labelled energy and pressure.",
         "",
         head,
-        "|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {r.name} | {r.n_frames} | {r.n_atoms} | {r.energy_meV:.1f} / {r.energy_mae_meV:.1f} "
         f"| {r.forces_eV_A:.3f} / {r.forces_mae_eV_A:.3f} | {r.forces_of_teacher_eV_A:.2f} "
-        f"| {r.stress_GPa:.2f} / {r.stress_mae_GPa:.2f} |"
+        f"| {r.stress_GPa:.2f} / {r.stress_mae_GPa:.2f} | {r.energy_bias_meV:+.1f}, {r.pressure_bias_GPa:+.2f} |"
         for r in rows
     ]
     return [*lines, ""]
@@ -153,7 +155,10 @@ def _distributions(checks: Sequence[DistributionCheck]) -> list[str]:
             f"of the teacher (worth {teacher:.0f} frames) and of this potential ({own:.0f})."
         )
         lines += ["", "| pair | mean squared difference in standard errors |", "|---|---|"]
-        lines += [f"| {a}–{b} | {value:.2f} |" for (a, b), value in check.chi_squared_per_point().items()]
+        lines += [
+            f"| {a}–{b} | {f'{value:.2f}' if value else 'no such pair within reach'} |"
+            for (a, b), value in check.chi_squared_per_point().items()
+        ]
         lines.append("")
     return lines
 

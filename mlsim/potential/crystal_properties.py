@@ -16,7 +16,7 @@ from ase.optimize import FIRE
 from numpy.typing import NDArray
 
 from mlsim.errors import NotConverged
-from mlsim.potential.crystals import crystal_cell, supercell_near
+from mlsim.potential.crystals import crystal_cell, supercell_wider_than
 from mlsim.units import GPA_PER_EV_A3
 
 __all__ = [
@@ -204,6 +204,11 @@ def bulk_modulus(crystal: Atoms, calculator: Any, *, largest_strain: float = 0.0
         The potential.
     largest_strain
         Of a cell vector, on either side.
+
+    Raises
+    ------
+    NotConverged
+        If the energy has no minimum among the volumes.
     """
     volumes, energies = [], []
     for strain in np.linspace(-largest_strain, largest_strain, 7):
@@ -213,11 +218,11 @@ def bulk_modulus(crystal: Atoms, calculator: Any, *, largest_strain: float = 0.0
         FIRE(atoms, logfile=None).run(fmax=1e-3, steps=300)
         volumes.append(atoms.get_volume())
         energies.append(atoms.get_potential_energy())
-    return float(EquationOfState(volumes, energies, eos="birchmurnaghan").fit()[2]) * GPA_PER_EV_A3
+    return _birch_murnaghan(crystal.get_chemical_formula(empirical=True), volumes, energies)[1]
 
 
 def phonons(
-    crystal: Atoms, calculator: Any, *, n_atoms: int = 200, displacement_A: float = 0.02, mesh: int = 8
+    crystal: Atoms, calculator: Any, *, width_A: float = 20.0, displacement_A: float = 0.02, mesh: int = 8
 ) -> CrystalPhonons:
     """Return the phonon frequencies of a relaxed crystal by finite displacements (phonopy).
 
@@ -227,8 +232,10 @@ def phonons(
         Relaxed with the same calculator.
     calculator
         The potential.
-    n_atoms
-        Largest supercell.
+    width_A
+        Least distance between opposite faces of the supercell, Å. An atom of a MACE with two layers feels twice the
+        cut-off far; in a cell thinner than twice that, it meets its own images, and branches turn imaginary that are
+        not.
     displacement_A
         Of each displaced atom, Å.
     mesh
@@ -245,7 +252,7 @@ def phonons(
     from phonopy import Phonopy
     from phonopy.structure.atoms import PhonopyAtoms
 
-    multiples = np.rint(supercell_near(crystal, n_atoms).cell.lengths() / crystal.cell.lengths()).astype(int)
+    multiples = supercell_wider_than(crystal, width_A)
     unit = PhonopyAtoms(
         symbols=crystal.get_chemical_symbols(), cell=crystal.cell[:], scaled_positions=crystal.get_scaled_positions()
     )

@@ -15,7 +15,7 @@ from ase.spacegroup import crystal
 
 from mlsim.errors import SettingsError, did_you_mean
 
-__all__ = ["CRYSTALS", "CUBIC_CRYSTALS", "PBE_LATTICE_A", "crystal_cell", "supercell_near"]
+__all__ = ["CRYSTALS", "CUBIC_CRYSTALS", "PBE_LATTICE_A", "crystal_cell", "supercell_near", "supercell_wider_than"]
 
 
 def _lithium_chloride() -> Atoms:
@@ -103,6 +103,19 @@ def supercell_near(atoms: Atoms, n_atoms: int) -> Atoms:
                 if key > best_key:
                     best, best_key = atoms.repeat((a, b, c)), key
     return best
+
+
+def supercell_wider_than(atoms: Atoms, width_A: float) -> tuple[int, int, int]:
+    """Return the multiples of the smallest supercell whose opposite faces are at least `width_A` Å apart.
+
+    Examples
+    --------
+    >>> supercell_wider_than(crystal_cell("LiCl"), 20.0)
+    (4, 4, 4)
+    """
+    heights = 1 / np.linalg.norm(atoms.cell.reciprocal()[:], axis=1)
+    a, b, c = (max(1, int(np.ceil(width_A / height - 1e-9))) for height in heights)
+    return a, b, c
 
 
 def _whole_formula(atoms: Atoms, expected: dict[str, int], name: str) -> Atoms:

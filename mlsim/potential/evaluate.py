@@ -16,6 +16,7 @@ from ase.optimize import FIRE
 from numpy.typing import NDArray
 
 from mlsim.errors import NotConverged
+from mlsim.potential.committee import SYMMETRIC_EV_A
 from mlsim.potential.crystals import CUBIC_CRYSTALS, crystal_cell
 from mlsim.potential.sample import FIRST_SHELL_A
 from mlsim.progress import Progress, SilentProgress
@@ -55,6 +56,8 @@ class ClassError:
         Per component, GPa.
     energy_mae_meV, forces_mae_eV_A, stress_mae_GPa
         The same as mean absolute errors.
+    energy_bias_meV, pressure_bias_GPa
+        Mean of predicted less labelled energy per atom and pressure.
     """
 
     name: str
@@ -67,11 +70,15 @@ class ClassError:
     energy_mae_meV: float
     forces_mae_eV_A: float
     stress_mae_GPa: float
+    energy_bias_meV: float
+    pressure_bias_GPa: float
 
 
 def class_of(frame: Atoms) -> str:
     """Return the class of a frame: contact, packing, relaxation, crystal, or melt, hot from 1300 K on, by cell size."""
     kind = str(frame.info.get("kind", "other"))
+    if kind == "crystal" and frame.calc is not None and float(np.abs(frame.get_forces()).max()) < SYMMETRIC_EV_A:
+        return "crystal, forces zero by symmetry"
     if kind != "melt":
         return kind
     if "stage" in frame.info:
@@ -184,9 +191,10 @@ def errors_by(found: Sequence[Prediction], key: Callable[[Atoms], str | None]) -
             continue
         energy_error = (one.energy - labels.get_potential_energy()) / n
         force_error, stress_error = one.forces - labels.get_forces(), one.stress - labels.get_stress()
+        signed = -stress_error[:3].mean()  # of the pressure
         squares = ((force_error**2).sum(), (labels.get_forces() ** 2).sum(), (stress_error**2).mean())
         absolute = (np.abs(force_error).sum(), np.abs(stress_error).mean())
-        rows.setdefault(name, []).append((n, energy_error, *map(float, (*squares, *absolute))))
+        rows.setdefault(name, []).append((n, energy_error, *map(float, (*squares, *absolute, signed))))
     return [_class_error(name, np.array(values)) for name, values in sorted(rows.items())]
 
 
@@ -203,6 +211,8 @@ def _class_error(name: str, values: Any) -> ClassError:
         energy_mae_meV=1e3 * float(np.abs(values[:, 1]).mean()),
         forces_mae_eV_A=float(values[:, 5].sum() / (3 * atoms)),
         stress_mae_GPa=GPA_PER_EV_A3 * float(values[:, 6].mean()),
+        energy_bias_meV=1e3 * float(values[:, 1].mean()),
+        pressure_bias_GPa=GPA_PER_EV_A3 * float(values[:, 7].mean()),
     )
 
 

@@ -40,6 +40,7 @@ def test_the_errors_of_a_class_are_root_mean_squares_over_its_frames() -> None:
         ({"kind": "contact"}, "contact"),
         ({"kind": "melt", "stage": "packing"}, "packing"),
         ({"kind": "melt", "temperature_K": 600.0}, "cool melt, small cell"),
+        ({"kind": "crystal"}, "crystal"),
     ],
 )
 def test_a_frame_belongs_to_the_class_of_its_history(info: dict[str, object], name: str) -> None:
