@@ -134,8 +134,8 @@ def write_section(rows: dict[str, dict[str, Any]], out: Path, epochs: int) -> No
         "",
         "Channels × layers, l_max, correlation, cut-off in Å. All trained alike, much shorter than this potential: "
         f"from scratch on the labels of lzoc-base ({epochs} epochs), then on the DFT labels (40 epochs), one seed. "
-        "Errors on the validation chains: forces (root mean square, eV/Å) and energy (mean absolute, meV/atom). Times on one "
-        "thread, 912 atoms, and their ratio to lzoc-base in the same run.",
+        "Errors on the validation chains: forces (root mean square, eV/Å) and energy (mean absolute, meV/atom). "
+        "Times on one thread, 912 atoms, and their ratio to lzoc-base in the same run.",
         "",
         "| architecture | µs/atom/step | over lzoc-base | glasses | melts from 1300 K | compiled file, MB |",
         "|---|---|---|---|---|---|",
