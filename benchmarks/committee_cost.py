@@ -17,7 +17,8 @@ from ase.optimize import FIRE
 
 from mlsim import Composition
 from mlsim.melt_quench import pack
-from mlsim.potential import load, load_committee
+from mlsim.potential import Committee, describe
+from mlsim.potential.engine import CompiledMACE, read_merged
 
 CALLS, ROUNDS = 240, 5
 
@@ -26,7 +27,13 @@ def main() -> None:
     """Print the ratio."""
     members = int(sys.argv[1]) if len(sys.argv) > 1 else 4
     model = sys.argv[2] if len(sys.argv) > 2 else "lzoc-base"
-    leader, committee = load(model), load_committee([model] * members)
+    compiled = describe(model).compiled
+    if compiled is None:
+        raise SystemExit(f"{model}: has no compiled form")
+    merged = read_merged(compiled)
+    leader = CompiledMACE(merged)
+    # copies of one file are no committee to `load_committee`
+    committee = Committee(CompiledMACE(merged), [CompiledMACE([merged] * (members - 1))])
     atoms = pack(Composition.parse("Li3ZrCl4O1.5"), 114, density_g_cm3=2.1, seed=1)
     atoms.calc = leader
     FIRE(atoms, logfile=None).run(fmax=0.3, steps=100)

@@ -151,16 +151,19 @@ def calibrate(
 
     The file that it writes is a potential: `mlsim quench ... --potential committee.json`.
     """
-    from mlsim.potential.committee import calibration, load_committee, write_committee_file
+    from mlsim.potential.committee import calibration, load_committee, ratio_by_deviation, write_committee_file
     from mlsim.potential.dataset import labelled_chains
+    from mlsim.potential.label_checks import check_split
     from mlsim.potential.recipe import read_recipe
     from mlsim.report.potential_charts import write_calibration
 
     require_absent(out, force)
-    split = read_recipe(recipe).split(labelled_chains(dataset, unfinished=True))
+    settings = read_recipe(recipe)
+    split = settings.split(labelled_chains(dataset, unfinished=True))
     parts = {"validation": split.validation, "test": split.test, "held-out": (*split.validation, *split.test)}
     if part not in parts:
         raise SettingsError(f"part '{part}': {did_you_mean(part, parts)}")
+    check_split(split, settings.elements)
     committee = load_committee(model)
     found, deviation, error = calibration(committee, parts[part])
     write_committee_file(out, model, found)
@@ -174,9 +177,14 @@ def calibrate(
         path=out.with_suffix(".png"),
     )
     typer.echo(str(committee))
+    ratios = ratio_by_deviation(deviation, error)
     typer.echo(
         f"{found.n_atoms} atoms of {found.n_frames} frames: rank correlation {found.rank_correlation:.2f}, "
-        f"error = {found.scale:.2f} x deviation, warn at {found.warn_eV_A:.3f}, stop at {found.stop_eV_A:.3f} eV/Å"
+        f"warn at {found.warn_eV_A:.3f}, stop at {found.stop_eV_A:.3f} eV/Å"
+    )
+    typer.echo(
+        f"root mean square of error / of deviation: {found.scale:.2f} over all atoms, {ratios[0]:.2g} in the tenth "
+        f"with the smallest deviation, {ratios[-1]:.2g} in that with the largest"
     )
 
 

@@ -24,13 +24,14 @@ from scipy.stats import spearmanr
 from mlsim.atomic import atomic_write_text
 from mlsim.errors import DataError, SettingsError
 from mlsim.melt_quench.run import CHECKPOINT_GRID
-from mlsim.potential.library import file_sha256
+from mlsim.potential.library import describe, file_sha256
 
 __all__ = [
     "Calibration",
     "Committee",
     "calibration",
     "load_committee",
+    "ratio_by_deviation",
     "read_committee_file",
     "write_committee_file",
 ]
@@ -161,12 +162,14 @@ class Calibration:
     rank_correlation
         Spearman's coefficient of atomic deviation and atomic force error.
     scale
-        Root-mean-square error / root-mean-square deviation.
+        Root mean square of error / of deviation, over all atoms. No factor for a single atom: the same ratio is larger
+        where the deviation is small, and smaller where it is large; see `ratio_by_deviation`.
     warn_eV_A
         Largest atomic deviation that 95 % of the held-out frames stay below: beyond it a structure is unlike them.
     stop_eV_A
-        Deviation at which the expected error, scale × deviation, is as large as the held-out forces themselves
-        (root mean square of their norms): from there on the model says nothing. Never below `warn_eV_A`.
+        Deviation at which the expected error is as large as the held-out forces themselves (root mean square of their
+        norms): from there on the model says nothing. Expected with the ratio of the tenth of atoms with the largest
+        deviation. Never below `warn_eV_A`.
     n_frames, n_atoms
         How much it rests on.
     """
@@ -189,7 +192,7 @@ def calibration(committee: Committee, frames: Sequence[Atoms]) -> tuple[Calibrat
     Raises
     ------
     DataError
-        With fewer than 5 frames.
+        With fewer than 5 frames, or where the members do not differ or give forces that are not finite.
     """
     frames = [frame for frame in frames if np.abs(frame.get_forces()).max() > SYMMETRIC_EV_A]
     if len(frames) < 5:
@@ -197,16 +200,38 @@ def calibration(committee: Committee, frames: Sequence[Atoms]) -> tuple[Calibrat
     deviations, errors, norms = [], [], []
     for frame in frames:
         bare = Atoms(frame.symbols, positions=frame.positions, cell=frame.cell[:], pbc=True)
-        spread = committee.forces_std(bare)
+        with np.errstate(invalid="ignore"):  # said below
+            spread = committee.forces_std(bare)
         deviations.append(np.linalg.norm(spread, axis=1))
         errors.append(np.linalg.norm(committee.leader.results["forces"] - frame.get_forces(), axis=1))
         norms.append(np.linalg.norm(frame.get_forces(), axis=1))
+        if not (np.isfinite(deviations[-1]).all() and np.isfinite(errors[-1]).all()):
+            raise DataError(
+                f"calibration: a member gives forces that are not finite for a frame of chain "
+                f"{frame.info.get('chain')}; train it again or leave it out"
+            )
     deviation, error = np.concatenate(deviations), np.concatenate(errors)
+    if not deviation.any() or np.ptp(error) == 0:
+        raise DataError("calibration: the members agree to the last bit on every frame, or all errors are the same")
     scale = float(np.sqrt(np.mean(error**2) / np.mean(deviation**2)))
     warn = float(np.quantile([d.max() for d in deviations], 1 - FALSE_ALARMS))
-    stop = float(np.sqrt(np.mean(np.concatenate(norms) ** 2))) / scale
+    stop = float(np.sqrt(np.mean(np.concatenate(norms) ** 2)))
+    stop /= ratio_by_deviation(deviation, error)[-1]
     rank = float(spearmanr(deviation, error).statistic)
     return Calibration(rank, scale, warn, max(stop, warn), len(frames), len(deviation)), deviation, error
+
+
+def ratio_by_deviation(deviation: Floats, error: Floats, parts: int = 10) -> list[float]:
+    """Return root mean square of error / of deviation in parts of equally many atoms, smallest deviation first.
+
+    Examples
+    --------
+    >>> ratio_by_deviation(np.array([1.0, 2.0, 0.1, 0.2]), np.array([2.0, 4.0, 0.8, 1.6]), parts=2)
+    [8.0, 2.0]
+    """
+    groups = np.array_split(np.argsort(deviation, kind="stable"), parts)
+    with np.errstate(divide="ignore", invalid="ignore"):  # where no member differs
+        return [float(np.sqrt(np.mean(error[g] ** 2) / np.mean(deviation[g] ** 2))) for g in groups if len(g)]
 
 
 def load_committee(models: Sequence[str | Path], **options: Any) -> Committee:
@@ -218,10 +243,16 @@ def load_committee(models: Sequence[str | Path], **options: Any) -> Committee:
         At least two, better four.
     options
         Keywords of `Committee`.
+
+    Raises
+    ------
+    SettingsError
+        If there are fewer than two, or one is there twice.
     """
     from mlsim.potential.engine import CompiledMACE
     from mlsim.potential.library import load
 
+    _require_distinct(models, [describe(model).sha256 for model in models])
     calculators = [load(model) for model in models]
     if not calculators:
         raise SettingsError("committee of 0 models, expected at least 2, better 4")
@@ -231,11 +262,32 @@ def load_committee(models: Sequence[str | Path], **options: Any) -> Committee:
     return Committee(leader, others, **options)
 
 
+def _require_distinct(models: Sequence[str | Path], sha256: Sequence[str]) -> None:
+    """Raise SettingsError if a model is there twice, also in its compiled form: it would always agree with itself."""
+    for index, (model, found) in enumerate(zip(models, sha256, strict=True)):
+        if found in sha256[:index]:
+            first = models[list(sha256).index(found)]
+            raise SettingsError(
+                f"committee: {model} is the same model as {first} (sha256 {found[:12]}...); name each member once"
+            )
+
+
 def write_committee_file(path: Path, models: Sequence[Path], found: Calibration) -> None:
     """Write a committee as JSON: files of its members relative to `path`, their sha256, and its calibration.
 
     Such a file can be used as a potential: its first member drives, and runs warn and stop at what was calibrated.
+
+    Raises
+    ------
+    DataError
+        If a number of the calibration is not finite; nothing is written.
+    SettingsError
+        If a member is there twice.
     """
+    bad = [key for key, value in asdict(found).items() if not math.isfinite(value)]
+    if bad:
+        raise DataError(f"{path}: {', '.join(bad)} of the calibration is not finite; no committee is written")
+    _require_distinct(models, [file_sha256(model) for model in models])
     members = [
         {"file": os.path.relpath(model.resolve(), path.resolve().parent), "sha256": file_sha256(model)}
         for model in models

@@ -14,9 +14,18 @@ from mlsim.io.atomic import atomic_path
 from mlsim.report.figure import publication_style
 from mlsim.report.palette import DATA, MODEL, PUBLISHED, SERIES
 
-__all__ = ["write_calibration", "write_distributions", "write_learning_curve", "write_parity", "write_phonons"]
+__all__ = [
+    "write_calibration",
+    "write_distributions",
+    "write_learning_curve",
+    "write_pair_curves",
+    "write_parity",
+    "write_phonons",
+]
 
 Floats = NDArray[np.float64]
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "p", ">")  # with eight colours: eighty pairs before one repeats
+_SHOWN_PERCENT = (0.5, 100.0)
 
 
 @contextmanager
@@ -57,7 +66,7 @@ def write_learning_curve(curve: Any, path: Path) -> None:
 
 
 def write_parity(points: Mapping[str, Mapping[str, tuple[Floats, Floats]]], path: Path) -> None:
-    """Draw predicted against labelled values, one panel per quantity and one colour per class.
+    """Draw predicted against labelled values, one panel per quantity, one colour and marker per class.
 
     Parameters
     ----------
@@ -66,15 +75,19 @@ def write_parity(points: Mapping[str, Mapping[str, tuple[Floats, Floats]]], path
     path
         PNG to write.
     """
-    with _canvas(path, len(points), 2.9) as axes:
+    with _canvas(path, len(points), 3.3) as axes:
         for axis, (quantity, classes) in zip(axes, points.items(), strict=True):
             both = np.concatenate([np.concatenate(pair) for pair in classes.values()])
             ends = (float(both.min()), float(both.max()))
             axis.plot(ends, ends, color=DATA, linewidth=0.8, zorder=0)
-            for colour, (name, (labelled, predicted)) in zip(_colours(len(classes)), classes.items(), strict=True):
-                axis.plot(labelled, predicted, ".", color=colour, markersize=2.5, alpha=0.6, label=name)
+            for number, (name, (labelled, predicted)) in enumerate(classes.items()):
+                colour, marker = _class_style(number)
+                axis.plot(
+                    labelled, predicted, marker, color=colour, markersize=3, markeredgewidth=0, alpha=0.7, label=name
+                )
             axis.set(xlabel="DFT", ylabel="potential", title=quantity)
-        axes[0].legend(markerscale=3)
+        handles, names = axes[0].get_legend_handles_labels()
+        axes[0].figure.legend(handles, names, markerscale=2, loc="outside right center")
 
 
 def write_calibration(
@@ -88,7 +101,7 @@ def write_calibration(
         Per atom of the held-out frames: norm of the standard deviation of the force over the committee, and of the
         difference between its force and the label, eV/Å, shape (atom,).
     scale
-        Error = scale × deviation, in the root-mean-square sense.
+        Root mean square of error / of deviation, over all atoms.
     rank_correlation
         Spearman's coefficient.
     thresholds
@@ -100,17 +113,27 @@ def write_calibration(
     bins = [b for b in np.array_split(order, max(3, min(12, len(order) // 20))) if len(b)]
     middle = [float(np.sqrt(np.mean(deviation[b] ** 2))) for b in bins]
     mean_error = [float(np.sqrt(np.mean(error[b] ** 2))) for b in bins]
-    ends = np.array([deviation.min(), max(float(deviation.max()), *thresholds)])
+    across, up = _shown(deviation), _shown(error)
+    ends = np.array([across[0], max(across[1], *(1.3 * value for value in thresholds))])
+    outside = int(np.sum((deviation < across[0]) | (error < up[0])))
+    atoms = "atoms of held-out frames" + (f"; {outside} with less lie outside" if outside else "")
     with _canvas(path, 1, 6.0) as axes:
         axis = axes[0]
-        axis.plot(deviation, error, ".", color=DATA, markersize=2.5, alpha=0.5, label="atoms of held-out frames")
+        axis.plot(deviation, error, ".", color=DATA, markersize=2.5, alpha=0.5, label=atoms)
         axis.plot(middle, mean_error, "o-", color=MODEL, label="root mean square in bins of equal size")
-        axis.plot(ends, scale * ends, color=PUBLISHED, linewidth=0.9, label=f"error = {scale:.2g} × deviation")
+        axis.plot(
+            ends,
+            scale * ends,
+            color=PUBLISHED,
+            linewidth=0.9,
+            label=f"root mean square of error / of deviation: {scale:.2g}",
+        )
         for value, name, style in zip(thresholds, ("warn", "stop"), (":", "--"), strict=True):
             axis.axvline(value, color=SERIES[4], linestyle=style, linewidth=0.9, label=f"{name}: {value:.2g} eV/Å")
         axis.set(
             xscale="log", yscale="log", xlabel="committee deviation / eV Å$^{-1}$", ylabel="force error / eV Å$^{-1}$"
         )
+        axis.set(xlim=ends, ylim=up)
         axis.set_title(f"rank correlation {rank_correlation:.2f}, {len(deviation)} atoms")
         axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
@@ -191,5 +214,47 @@ def write_distributions(
             figure.savefig(temporary, format="png", dpi=160)
 
 
-def _colours(number: int) -> list[str]:
-    return [SERIES[k % len(SERIES)] for k in range(number)]
+def write_pair_curves(curves: Mapping[tuple[str, str], tuple[Floats, Floats]], path: Path) -> None:
+    """Draw the energy of two atoms against their distance, 0.5 to 3.5 Å, one panel per pair.
+
+    The energy axis is linear within 1 eV of zero and logarithmic beyond, so that the wall and the well are both seen.
+
+    Parameters
+    ----------
+    curves
+        By pair: distances, Å, and energies relative to the separate atoms, eV, each of shape (m,).
+    path
+        PNG to write.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = -(-len(curves) // 5)
+    with publication_style():
+        figure = Figure(figsize=(10.5, 2.3 * rows), layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(rows, 5, squeeze=False, sharex=True, sharey=True)
+        for axis in grid.ravel()[len(curves) :]:
+            axis.set_axis_off()
+        for axis, ((first, second), (distance, energy)) in zip(grid.ravel(), curves.items(), strict=False):
+            axis.axhline(0, color=DATA, linewidth=0.6)
+            axis.plot(distance, energy, color=MODEL)
+            axis.set_yscale("symlog", linthresh=1.0)
+            axis.set(title=f"{first}–{second}", xlim=(0.5, 3.5))
+        for row in grid:
+            row[0].set_ylabel("energy / eV")
+        for column in range(min(5, len(curves))):
+            grid[(len(curves) - 1 - column) // 5][column].set_xlabel("distance / Å")
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=160)
+
+
+def _class_style(number: int) -> tuple[str, str]:
+    """Return colour and marker of a class; the second round of colours comes with other markers."""
+    return SERIES[number % len(SERIES)], _MARKERS[number % len(_MARKERS)]
+
+
+def _shown(values: Floats) -> tuple[float, float]:
+    """Return the range of positive values that is drawn: all but the smallest, such as those of symmetric atoms."""
+    low, high = np.percentile(values[values > 0], _SHOWN_PERCENT)
+    return float(low) / 1.3, float(high) * 1.3

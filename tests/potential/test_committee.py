@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,9 @@ from mlsim.errors import DataError, SettingsError
 from mlsim.melt_quench import hold_schedule, run_schedule
 from mlsim.potential import describe, load
 from mlsim.potential.active_learning import add_to_dataset, chosen_by_disagreement, frame_deviations
-from mlsim.potential.committee import Calibration, Committee, calibration, write_committee_file
+from mlsim.potential.committee import Calibration, Committee, calibration, load_committee, write_committee_file
+from mlsim.potential.engine import read_merged
+from mlsim.potential.engine.merged import write_merged
 from mlsim.shipped import shipped_folder
 from mlsim.study import ModelFile
 
@@ -130,6 +133,50 @@ def test_a_calibration_finds_the_scale_and_its_thresholds_stand_for_what_they_sa
     assert calibration(committee, [*frames, at_rest])[0] == found
 
 
+def test_a_member_given_twice_is_refused_also_as_a_copy_or_compiled(tmp_path: Path) -> None:
+    info = describe("lzoc-base")
+    assert info.compiled is not None
+    shutil.copy(info.compiled, tmp_path / "copy.npz")
+    for twice in ([info.compiled, tmp_path / "copy.npz"], ["lzoc-base", info.compiled]):
+        with pytest.raises(SettingsError, match=r"is the same model as .*; name each member once"):
+            load_committee(twice)
+    with pytest.raises(SettingsError, match=r"copy\.npz is the same model as"):
+        write_committee_file(tmp_path / "c.json", [info.compiled, tmp_path / "copy.npz"], FOUND)
+    assert not (tmp_path / "c.json").exists()
+
+
+@pytest.mark.parametrize("stiffness", [np.nan, np.inf])
+def test_forces_that_are_not_finite_calibrate_nothing(stiffness: float) -> None:
+    frames = [labelled(seed, 1.5) for seed in range(6)]
+    with pytest.raises(DataError, match="calibration: a member gives forces that are not finite"):
+        calibration(Committee(Spring(1.0), [Spring(stiffness)]), frames)
+
+
+def test_members_that_never_differ_calibrate_nothing() -> None:
+    with pytest.raises(DataError, match="calibration: the members agree to the last bit"):
+        calibration(Committee(Spring(1.0), [Spring(1.0)]), [labelled(seed, 1.5) for seed in range(6)])
+
+
+def test_a_calibration_that_is_not_finite_is_never_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"c\.json: scale of the calibration is not finite; no committee is written"):
+        write_committee_file(tmp_path / "c.json", [], replace(FOUND, scale=np.inf))
+    assert not (tmp_path / "c.json").exists()
+
+
+def test_calibrate_checks_the_split_as_training_does(tmp_path: Path) -> None:
+    data = shipped_folder("data") / "lzoc-dft"
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text((data / "recipe.yaml").read_text().replace("elements: [Li, O, Cl, Zr]", "elements: [Li, O, Cl]"))
+    potentials = shipped_folder("potentials")
+    models = [str(potentials / "lzoc-1" / f"lzoc-1{k}.npz") for k in ("", "-1")]
+    command = ["potential", "calibrate", *models, "--recipe", str(recipe)]
+    out = tmp_path / "c.json"
+    done = CliRunner().invoke(app, [*command, "--dataset", str(data / "labels.extxyz.xz"), "-o", str(out)])
+    assert isinstance(done.exception, DataError)
+    assert "holds Zr; the potential knows Li, O, Cl" in str(done.exception)
+    assert not out.exists()
+
+
 def test_too_few_held_out_frames_calibrate_nothing() -> None:
     with pytest.raises(DataError, match="calibration: 2 held-out frames off symmetry, expected at least 5"):
         calibration(Committee(Spring(1.0), [Spring(1.2)]), [labelled(1, 1.0), labelled(2, 1.0)])
@@ -138,12 +185,18 @@ def test_too_few_held_out_frames_calibrate_nothing() -> None:
 FOUND = Calibration(rank_correlation=0.6, scale=2.0, warn_eV_A=0.2, stop_eV_A=0.5, n_frames=20, n_atoms=300)
 
 
+def other_origin(model: Path, copy: Path) -> None:
+    """Write the same weights as if they came from another model."""
+    merged = read_merged(model)
+    write_merged(copy, replace(merged, provenance=merged.provenance | {"source_sha256": "b" * 64}))
+
+
 def committee_file(folder: Path) -> Path:
     model = describe("lzoc-base").compiled
     assert model is not None
     members = [folder / "a.npz", folder / "b.npz"]
-    for member in members:
-        shutil.copy(model, member)
+    shutil.copy(model, members[0])
+    other_origin(model, members[1])
     write_committee_file(folder / "committee.json", members, FOUND)
     return folder / "committee.json"
 
@@ -169,7 +222,7 @@ def test_a_shipped_committee_moves_and_watches_and_lends_its_leader(
 ) -> None:
     own = tmp_path / "lzoc-base"
     shutil.copytree(shipped_folder("potentials") / "lzoc-base", own)
-    shutil.copy(own / "lzoc-base.npz", own / "lzoc-base-1.npz")
+    other_origin(own / "lzoc-base.npz", own / "lzoc-base-1.npz")
     write_committee_file(own / "committee.json", [own / "lzoc-base.npz", own / "lzoc-base-1.npz"], FOUND)
     monkeypatch.setattr("mlsim.potential.library.shipped_folder", lambda _: tmp_path)
     assert describe("lzoc-base").deviations_eV_A == (0.2, 0.5)
