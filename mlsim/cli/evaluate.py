@@ -75,6 +75,7 @@ def evaluate(
     evaluation = _own_runs(calculator, exact, evaluation, melt_ps, drift_ps)
     evaluation = replace(evaluation, committee=getattr(loaded, "calibration", None))
     figures = _figures(evaluation, judged, out)
+    figures.append(_pair_figure(calculator, settings.elements, out))
     title, command = f"{found.name} ({found.sha256[:12]})", shlex.join(["mlsim", *sys.argv[1:]])
     atomic_write_text(out, model_card(title, command, evaluation, figures, texts))
     typer.echo(f"wrote {out}")
@@ -209,6 +210,16 @@ def _figures(evaluation: Evaluation, judged: Sequence[Prediction], out: Path) ->
         title = f"{check.chain}, {check.temperature_K:g} K"
         write_distributions(check.r_A, check.curves, title, figures[-1][1])
     return [(caption, path.name) for caption, path in figures]
+
+
+def _pair_figure(calculator: Any, elements: Sequence[str], out: Path) -> tuple[str, str]:
+    """Draw the energy of each pair of atoms in vacuum; return caption and file name."""
+    from mlsim.potential.evaluate import pair_curves
+    from mlsim.report.potential_charts import write_pair_curves
+
+    path = out.with_name(f"{out.stem}-pairs.png")
+    write_pair_curves(pair_curves(calculator, elements), path)
+    return "Pairs of atoms in vacuum", path.name
 
 
 def _write_parity(judged: Sequence[Prediction], path: Path) -> None:

@@ -31,9 +31,13 @@ __all__ = [
     "energy_shifts",
     "errors_by",
     "lattice_constants",
+    "pair_curves",
     "predictions",
     "shortest_repulsion",
 ]
+
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -239,10 +243,27 @@ def shortest_repulsion(calculator: Any, elements: Sequence[str]) -> dict[tuple[s
     for pair in combinations_with_replacement(sorted(elements), 2):
         forces = []
         for distance in np.linspace(0.5, 0.45 * FIRST_SHELL_A[pair], 20):
-            atoms = Atoms(pair, positions=[(0, 0, 0), (distance, 0, 0)], cell=[20, 20, 20], pbc=True)
-            atoms.calc = calculator
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the engine says once that its repulsive wall was met
-                forces.append(float(atoms.get_forces()[1, 0]))
+            forces.append(float(_pair_in_vacuum(pair, distance, calculator).get_forces()[1, 0]))
         weakest[pair] = min(forces)
     return weakest
+
+
+def pair_curves(calculator: Any, elements: Sequence[str]) -> dict[tuple[str, str], tuple[Floats, Floats]]:
+    """Return, for each pair alone in vacuum, distances from 0.5 to 3.5 Å and energies relative to 9 Å, eV."""
+    curves = {}
+    for pair in combinations_with_replacement(sorted(elements), 2):
+        distances = np.linspace(0.5, 3.5, 121)
+        apart = _pair_in_vacuum(pair, 9.0, calculator).get_potential_energy()
+        energies = [_pair_in_vacuum(pair, d, calculator).get_potential_energy() - apart for d in distances]
+        curves[pair] = (distances, np.array(energies))
+    return curves
+
+
+def _pair_in_vacuum(pair: tuple[str, str], distance: float, calculator: Any) -> Atoms:
+    """Return two atoms that the calculator has been asked about."""
+    atoms = Atoms(pair, positions=[(0, 0, 0), (distance, 0, 0)], cell=[20, 20, 20], pbc=True)
+    atoms.calc = calculator
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the engine says once that its repulsive wall was met
+        atoms.get_forces()
+    return atoms
