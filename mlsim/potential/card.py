@@ -182,8 +182,8 @@ def _committee(found: Calibration | None) -> list[str]:
     lines = ["## Committee", ""]
     lines.append(
         f"{found.n_atoms} atoms of {found.n_frames} held-out frames: rank correlation of deviation and force error "
-        f"{found.rank_correlation:.2f}, error = {found.scale:.1f} × deviation; runs warn at {found.warn_eV_A:.3f} eV/Å "
-        f"and stop at {found.stop_eV_A:.3f} eV/Å."
+        f"{found.rank_correlation:.2f}, root mean square of error / of deviation {found.scale:.1f}; runs warn at "
+        f"{found.warn_eV_A:.3f} eV/Å and stop at {found.stop_eV_A:.3f} eV/Å."
     )
     return [*lines, ""]
 

@@ -73,7 +73,7 @@ def test_the_card_shows_the_command_and_every_number_beside_the_teachers() -> No
         left_out=["relaxed ZrCl4: not relaxed"],
     )
     card = model_card("p", "mlsim potential evaluate p", found, [("Parity", "p.png")], ["## Trade-off\n\nmine\n"])
-    assert "rank correlation of deviation and force error 0.61, error = 2.0 × deviation" in card
+    assert "rank correlation of deviation and force error 0.61, root mean square of error / of deviation 2.0;" in card
     assert "- relaxed ZrCl4: not relaxed" in card
     assert "\n## Trade-off\n\nmine\n" in card
     assert "![Parity](p.png)" in card
