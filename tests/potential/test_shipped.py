@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -145,6 +146,23 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path.write_text("Li3ZrCl4O1.5")
     with pytest.raises(DataError, match=r"glass.model: is no MACE model that this mace can read"):
         load(path, trust=True)
+
+
+def test_a_model_of_another_version_of_mace_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLSIM_CACHE", str(tmp_path / "cache"))
+    import mace.modules.models as models
+    import torch
+
+    class MACEOfTomorrow:
+        __module__, __qualname__ = "mace.modules.models", "MACEOfTomorrow"
+
+    monkeypatch.setattr(models, "MACEOfTomorrow", MACEOfTomorrow, raising=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch finds no source of a class that is made here
+        torch.save(MACEOfTomorrow(), tmp_path / "new.model")
+    monkeypatch.delattr(models, "MACEOfTomorrow")
+    with pytest.raises(DataError, match=r"new\.model: is no MACE model that this mace can read \(AttributeError\)"):
+        describe(tmp_path / "new.model", trust=True)
 
 
 def test_a_model_file_of_unknown_origin_is_never_unpickled_unasked(
