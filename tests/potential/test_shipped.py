@@ -150,15 +150,15 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
 def test_a_model_of_another_version_of_mace_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLSIM_CACHE", str(tmp_path / "cache"))
-    import mace.modules.models as models
-    import torch
-
-    class MACEOfTomorrow:
-        __module__, __qualname__ = "mace.modules.models", "MACEOfTomorrow"
-
-    monkeypatch.setattr(models, "MACEOfTomorrow", MACEOfTomorrow, raising=False)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch finds no source of a class that is made here
+        warnings.simplefilter("ignore")  # mace and e3nn on import; torch finds no source of a class that is made here
+        import mace.modules.models as models
+        import torch
+
+        class MACEOfTomorrow:
+            __module__, __qualname__ = "mace.modules.models", "MACEOfTomorrow"
+
+        monkeypatch.setattr(models, "MACEOfTomorrow", MACEOfTomorrow, raising=False)
         torch.save(MACEOfTomorrow(), tmp_path / "new.model")
     monkeypatch.delattr(models, "MACEOfTomorrow")
     with pytest.raises(DataError, match=r"new\.model: is no MACE model that this mace can read \(AttributeError\)"):
