@@ -336,7 +336,7 @@ def test_the_plan_has_every_job_and_a_new_temperature_adds_only_its_own(tmp_path
     analyses = dict.fromkeys(("scatter", "topology", "transport", "mechanism", "system"), 3)
     expected = {"pack": 3, "crystal": 1, "quench": 3, "structure": 4, "md": 8, **analyses}
     assert plan.counts == {**expected, "compare": 1, "collect": 1, "report": 1}
-    assert plan.work("md") == (40 + 2 * 38 + 27) * 2 * 1850
+    assert plan.work("md") == (40 + 2 * 38 + 27) * 2 * 2750
     names = {"pack": "packed.extxyz", "quench": "quench/result.json", "structure": "structure/result.json"}
     for name in tiny.systems:
         (folder / name).mkdir()
