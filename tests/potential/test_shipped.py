@@ -21,7 +21,10 @@ from mlsim.errors import DataError, SettingsError
 from mlsim.melt_quench import pack
 from mlsim.potential import describe, library, load, shipped_potentials
 from mlsim.potential.crystals import PBE_LATTICE_A
+from mlsim.potential.dataset import labelled_chains
 from mlsim.potential.evaluate import lattice_constants, shortest_repulsion
+from mlsim.potential.label_checks import check_split
+from mlsim.potential.recipe import read_recipe
 from mlsim.shipped import DEFAULT_POTENTIAL, shipped_folder
 
 NAMES = ("lzoc-1", "lzoc-base")
@@ -215,3 +218,11 @@ def test_the_list_of_the_data_set_agrees_with_the_requirements(name: str, frames
     assert listed["frames"] >= frames
     assert listed["atoms"] >= atoms
     assert {chain["part"] for chain in listed["chains"].values()} == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize(("potential", "labels"), [("lzoc-1", "lzoc-dft"), ("lzoc-base", "lzoc-base-labels")])
+def test_a_shipped_recipe_splits_its_labels_without_a_shared_structure(potential: str, labels: str) -> None:
+    folder = shipped_folder("data") / labels
+    of_potential = shipped_folder("potentials") / potential / "recipe.yaml"
+    recipe = read_recipe(of_potential if of_potential.exists() else folder / "recipe.yaml")
+    check_split(recipe.split(labelled_chains(folder / "labels.extxyz.xz")), recipe.elements)
