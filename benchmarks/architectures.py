@@ -165,7 +165,8 @@ def draw(rows: dict[str, dict[str, Any]], out: Path) -> None:
         ends = [1e3 * row["errors"][kind]["forces_eV_A"] for kind in KINDS]
         axes.plot([row["us"]] * 2, ends, color="0.8", linewidth=1)
         place = {"textcoords": "offset points", "xytext": (0, 7), "rotation": 60, "fontsize": 7, "ha": "left"}
-        axes.annotate(name.replace("-l2-c2-r5.0", "").replace("-r5.0", ""), (row["us"], max(ends)), **place)
+        short = name.replace("-l2", "").replace("-c2", "").replace("-r5.0", "")
+        axes.annotate(short, (row["us"], max(ends)), **place)
     axes.set(xlabel="time (µs per atom and step, one thread)", ylabel="force error (meV/Å, RMS)", xscale="log")
     ticks = [t for t in (3, 4, 5, 6, 8, 10, 15, 20, 30, 50) if t < 1.6 * max(r["us"] for r in rows.values())]
     axes.set_xticks(ticks, [f"{t}" for t in ticks], minor=False)
