@@ -162,6 +162,33 @@ def test_other_trajectories_are_refused_with_the_difference_and_more_of_the_same
         require_same_trajectories(folder, settings, other)
 
 
+def test_other_settings_are_refused_in_a_folder_that_keeps_results_only(tmp_path: Path) -> None:
+    settings = read_campaign_settings(TINY)
+    source = begun(tmp_path / "series", settings)
+    run = tmp_path / "series" / "x0.50" / "glass-1" / "quench"
+    (run / "checkpoint.npz").rename(run / "result.json")
+    with pytest.raises(SettingsError, match=r"seed was 1, now 2; go back"):
+        require_same_trajectories(tmp_path / "series", read_campaign_settings(config(tmp_path, seed=2)), source)
+
+
+def test_a_run_is_left_out_for_a_reason(tmp_path: Path) -> None:
+    systems = yaml.safe_load(TINY.read_text(encoding="utf-8"))["systems"]
+
+    def settings_without(**runs: str) -> CampaignSettings:
+        left_out = {name.replace("_", "-"): reason for name, reason in runs.items()}
+        systems["x0.50"]["left_out"] = left_out
+        return read_campaign_settings(config(tmp_path, systems=systems))
+
+    assert settings_without(glass_2="crystallised").systems["x0.50"].run_names == ("glass-1",)
+    with pytest.raises(SettingsError, match=r"no run is called 'glass-3'; did you mean"):
+        settings_without(glass_3="crystallised")
+    with pytest.raises(SettingsError, match=r"no run is left"):
+        settings_without(glass_1="cracked", glass_2="crystallised")
+    begun(tmp_path / "series", read_campaign_settings(TINY))
+    source = ModelFile.named("lzoc-base")
+    require_same_trajectories(tmp_path / "series", settings_without(glass_2="crystallised"), source)
+
+
 def test_curves_of_one_system_have_one_range(tmp_path: Path) -> None:
     (tmp_path / "my glass.gr").write_text("1.0 0.1\n1.1 0.2\n", encoding="utf-8")
     curve = {"system": "x0.50", "file": "my glass.gr", "quantity": "g_pdf"}
@@ -292,6 +319,50 @@ def test_an_analysis_older_than_its_runs_is_said(tmp_path: Path, monkeypatch: py
     assert [line for line in glass["missing"] if line.startswith("transport.json is older than a run")]
     assert not [line for line in body["systems"][2]["missing"] if "older" in line]  # type: ignore[index]
     assert read_result(tmp_path / "x0.50" / "result.json").row("activation_energy_eV") is not None
+
+
+def moved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> CampaignSettings:
+    """Collect a campaign whose trajectories are not kept."""
+    settings = read_campaign_settings(TINY)
+    write_campaign_settings(folder, settings, ModelFile.named(settings.potential))
+    finished(folder, settings, {"x0.50": (2e-5, 0.3), "li2zrcl6-crystal": (1e-5, 0.4)})
+    monkeypatch.setattr("mlsim.study.collect.write_series", lambda path, series: path.write_text("{}"))
+    monkeypatch.setattr("mlsim.study.system_series.series_of_system", lambda system: None)
+    for name in ("x0.50", "li2zrcl6-crystal"):
+        collect_system(folder, name)
+    return settings
+
+
+def test_systems_without_trajectories_are_collected_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved(tmp_path, monkeypatch)
+    before = {path: path.read_bytes() for path in tmp_path.glob("*/result.json")}
+    assert len(before) == 2
+    late = max(path.stat().st_mtime for path in before) + 10
+    os.utime(tmp_path / "x0.50" / "transport.json", (late, late))  # a copy has any time
+    monkeypatch.setattr("mlsim.study.collect.collect_system", lambda folder, name: pytest.fail("collected again"))
+    with pytest.raises(SystemExit) as caught:
+        main(["collect", str(tmp_path)])
+    assert not caught.value.code
+    assert "x0.50: numbers taken as they are" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+    assert (tmp_path / "campaign.json").exists()
+
+
+def test_an_analysis_that_cannot_be_made_again_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = moved(tmp_path, monkeypatch)
+    flow = workflow(tmp_path, settings)
+    repeated = Job("transport", {"system": "x0.50"})
+    with pytest.raises(SettingsError, match=r"keeps no trajectory, so the transport of x0.50 cannot be made again"):
+        flow.require_trajectories(Plan((repeated,), (0.0,)))
+    flow.require_trajectories(Plan((Job("topology", {"system": "x0.50"}),), (0.0,)))  # no structure run has ended
+    runs = [
+        Job("md", {"system": "x0.50", "run": run, "temperature": f"{kelvin:g}"})
+        for run in settings.systems["x0.50"].run_names
+        for kelvin in settings.md.temperatures_K
+    ]
+    flow.require_trajectories(Plan((repeated, *runs), (0.0,) * 5))  # each is made again before
 
 
 def test_a_glass_without_a_polyhedron_counts_as_none_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

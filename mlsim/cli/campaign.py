@@ -97,6 +97,7 @@ def campaign(
             return
         workflow = Workflow(folder.resolve(), settings, file, profile, cores, tuple(only or ()))
         plan = workflow.plan()
+        workflow.require_trajectories(plan)
         _say_plan(workflow, plan, source, output)
         if not dry_run and plan.jobs:
             _run(workflow, lock)
@@ -106,18 +107,27 @@ def collect(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of `mlsim campaign`, finished or not.")],
     system: Annotated[str | None, typer.Option(metavar="NAME", help="Only this system: its result.json.")] = None,
 ) -> None:
-    """Put the results of a campaign together: numbers of each system, then all of them in campaign.json and tables."""
+    """Put the results of a campaign together: numbers of each system, then all of them in campaign.json and tables.
+
+    Systems whose numbers are up to date are taken as they are; so are those whose trajectories are not kept.
+    """
     from mlsim.study.campaign import campaign_of
-    from mlsim.study.collect import collect_campaign, collect_system
+    from mlsim.study.collect import SystemFolder, collect_campaign, collect_system
 
     if system is not None:
         rows = collect_system(directory, system)
         typer.echo(f"wrote {directory / system / 'result.json'}: {len(rows)} numbers")
         return
-    settings, _ = campaign_of(directory)
+    settings, sha256 = campaign_of(directory)
     for name in settings.systems:
-        if any(directory.glob(f"{name}/*/*/result.json")):
-            collect_system(directory, name)
+        folder = SystemFolder(directory, name, settings, sha256)
+        if folder.is_collected or not any(folder.ended(stage) for stage in folder.stages):
+            continue
+        gone = [path for stage in folder.stages for path in folder.without_trajectory(stage)]
+        if gone and (folder.folder / "result.json").exists():
+            typer.echo(f"{name}: numbers taken as they are; {gone[0]} keeps no trajectory", err=True)
+            continue
+        collect_system(directory, name)
     typer.echo(f"wrote {collect_campaign(directory)}")
 
 
@@ -126,7 +136,7 @@ def _say_plan(workflow: Workflow, plan: Plan, source: PotentialSource, output: P
     from mlsim.progress import duration_text
 
     settings = workflow.settings
-    n_runs = sum(system.runs for system in settings.systems.values())
+    n_runs = sum(len(system.run_names) for system in settings.systems.values())
     typer.echo(
         f"{settings.title}, in {output}: {len(settings.systems)} systems, {n_runs} glasses or runs, "
         f"{len(settings.md.temperatures_K)} temperatures, potential {source.name} ({source.sha256[:12]})"
@@ -149,7 +159,8 @@ def _say_plan(workflow: Workflow, plan: Plan, source: PotentialSource, output: P
     typer.echo(f"speed: {speed:.3g} atoms x steps per second of one core, {origin}")
     typer.echo(
         f"molecular dynamics: {total} of processor; about {wall} with {at_a_time} job{'s' if at_a_time > 1 else ''} "
-        "at a time if each has a core to itself; analyses add seconds to minutes each"
+        f"at a time if each has a core to itself; {'RMC comes on top, ' if settings.measurements else ''}"
+        "other analyses add seconds to minutes each"
     )
 
 

@@ -70,6 +70,8 @@ class SystemSettings(_Settings):
         In each cell; the multiple of the formula unit (of the crystal: the supercell) that is nearest.
     crystal
         Name of a crystal that mlsim knows, or a structure file; None for a glass.
+    left_out
+        Runs that do not count, each with the reason, which the report repeats: {glass-2: crystallised}.
     """
 
     formula: str
@@ -77,12 +79,26 @@ class SystemSettings(_Settings):
     runs: Count
     atoms: Annotated[int, Field(ge=1)]
     crystal: str | None = None
+    left_out: dict[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
 
     @property
     def run_names(self) -> tuple[str, ...]:
-        """Names of the folders of its glasses or runs."""
+        """Names of the folders of its glasses or runs, without those left out."""
+        return tuple(name for name in self._numbered if name not in self.left_out)
+
+    @property
+    def _numbered(self) -> tuple[str, ...]:
         kind = "glass" if self.crystal is None else "run"
         return tuple(f"{kind}-{n}" for n in range(1, self.runs + 1))
+
+    @model_validator(mode="after")
+    def _one_counts(self) -> Self:
+        for name in self.left_out:
+            if name not in self._numbered:
+                raise ValueError(f"left_out: no run is called '{name}'; {did_you_mean(name, self._numbered)}")
+        if not self.run_names:
+            raise ValueError("left_out: no run is left")
+        return self
 
 
 class RunSettings(_Settings):
@@ -340,7 +356,8 @@ def require_same_trajectories(directory: Path, settings: CampaignSettings, sourc
     for values in (then, now):
         values["systems"] = {name: values["systems"][name] for name in sorted(both)}
     differences = settings_difference(json.loads(json.dumps(then)), json.loads(json.dumps(now)))
-    if differences and any(directory.glob("*/*/*/checkpoint.npz")):
+    # a folder that was moved has results but no checkpoints
+    if differences and any(next(directory.glob(f"*/*/*/{name}"), None) for name in ("result.json", "checkpoint.npz")):
         raise SettingsError(
             f"{directory}: began with other settings: {'; '.join(differences)}; "
             "go back to the old settings or choose another folder with -o"

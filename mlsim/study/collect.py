@@ -20,7 +20,9 @@ from mlsim.io.published import published_sample
 from mlsim.io.results import Provenance, QuantityRow, Result, provenance_as_json, read_result, row_as_json, write_result
 from mlsim.io.series import write_series
 from mlsim.io.structures import read_structure
+from mlsim.io.trajectories import MERGED_NAME
 from mlsim.melt_quench import Schedule, hold_schedule
+from mlsim.melt_quench.checkpoint import FILE_NAME as CHECKPOINT_FILE
 from mlsim.melt_quench.checkpoint import read_checkpoint
 from mlsim.study.campaign import CampaignSettings, RunSettings, campaign_of
 from mlsim.study.cost import measured_speed, total_cost
@@ -89,6 +91,24 @@ class SystemFolder:
         made = (self.folder / f"{analysis}.json").stat().st_mtime_ns
         stages = ("structure",) if analysis == "topology" else tuple(s for s in self.stages if s.startswith("md-"))
         return any((run / "result.json").stat().st_mtime_ns > made for stage in stages for run in self.ended(stage))
+
+    def without_trajectory(self, stage: str) -> list[Path]:
+        """Return the folders of ended runs whose frames (of a quench: the log in its checkpoint) are not kept."""
+        kept = CHECKPOINT_FILE if stage == "quench" else MERGED_NAME
+        return [folder for folder in self.ended(stage) if not (folder / kept).exists()]
+
+    @property
+    def is_collected(self) -> bool:
+        """Whether `result.json` and `series.json` are there and no run or analysis has ended since."""
+        own = [self.folder / name for name in ("result.json", "series.json")]
+        if not all(path.exists() for path in own):
+            return False
+        made_from = [
+            *(folder / "result.json" for stage in (*self.stages, "rmc") for folder in self.ended(stage)),
+            *(path for name in _ANALYSES if (path := self.folder / f"{name}.json").exists()),
+        ]
+        made = min(path.stat().st_mtime_ns for path in own)
+        return all(path.stat().st_mtime_ns <= made for path in made_from)
 
     def require_own_runs(self) -> None:
         """Raise SettingsError if a run was made with another potential or schedule than the campaign says."""

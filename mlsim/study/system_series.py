@@ -42,7 +42,8 @@ def series_of_system(system: SystemFolder) -> ReportSeries:
     glasses = [_glass(folder) for folder in system.ended("quench")] if system.is_glass else []
     fields: dict[str, Any] = {}
     missing: dict[Section, str] = {"measured": "no measured curve was given for this system"}
-    notes = list(glass_notes(glasses, ensembles)) if glasses and ensembles else []
+    notes = [f"{run} is left out of every number: {reason}" for run, reason in own.left_out.items()]
+    notes += glass_notes(glasses, ensembles) if glasses and ensembles else ()
     if ensembles:
         fields |= scattering_series(ensembles, settings.scattering)
         fields |= topology_part(ensembles, settings, references).series
@@ -81,7 +82,9 @@ def _study(system: SystemFolder) -> StudySettings:
         potential=campaign.potential,
         seed=campaign.seed,
         glasses=GlassSettings(
-            number=own.runs, atoms=_whole(own.formula, own.atoms), packing_density_g_cm3=campaign.packing_density_g_cm3
+            number=len(own.run_names),
+            atoms=_whole(own.formula, own.atoms),
+            packing_density_g_cm3=campaign.packing_density_g_cm3,
         ),
         melt_quench=campaign.quench,
         transport=TransportSettings(

@@ -23,6 +23,13 @@ __all__ = ["Job", "Plan", "Workflow", "snakemake_command"]
 
 _RULE: Final = re.compile(r"^(?:local)?rule (\w+):")
 _WILDCARDS: Final = re.compile(r"^ +wildcards: (.*)$")
+_READS: Final = {  # what stages, by the beginning of their names, the analyses read
+    "scatter": "structure",
+    "topology": "structure",
+    "transport": "md-",
+    "mechanism": "md-",
+    "system": "",
+}
 _STAGES: Final = ("quench", "structure", "md")
 _ORDER: Final = (
     *("pack", "crystal", "quench", "structure", "md", "scatter", "topology", "transport", "mechanism", "rmc"),
@@ -195,6 +202,27 @@ class Workflow:
             raise DataError(f"Snakemake finds no plan: {_complaint(text)}")
         jobs = _jobs(text.splitlines())
         return Plan(jobs, tuple(self._atom_steps(job) for job in jobs))
+
+    def require_trajectories(self, plan: Plan) -> None:
+        """Raise SettingsError if an analysis is to be repeated from trajectories that are not kept.
+
+        Snakemake deletes what a job makes before the job begins: numbers that cannot be made again would be lost.
+        """
+        from mlsim.study.collect import SystemFolder
+
+        again = {(job.wildcards["system"], job.wildcards["run"], job.stage) for job in plan.jobs if job.stage}
+        for job in plan.jobs:
+            if job.rule not in _READS:
+                continue
+            system = SystemFolder(self.directory, job.wildcards["system"], self.settings, "")
+            for stage in system.stages:
+                for folder in system.without_trajectory(stage) if stage.startswith(_READS[job.rule]) else ():
+                    if (system.name, folder.parent.name, stage) not in again:
+                        raise SettingsError(
+                            f"{folder}: keeps no trajectory, so the {job.rule} of {system.name} cannot be made again; "
+                            "if nothing has changed say so with `snakemake --touch` (README of the campaign, 'Moved'), "
+                            "else name the other systems with --only"
+                        )
 
     def _atom_steps(self, job: Job) -> float:
         if job.stage is None:
