@@ -30,8 +30,9 @@ from mlsim.study.campaign import (
     shipped_campaign,
     write_campaign_settings,
 )
-from mlsim.study.collect import collect_campaign, collect_system
+from mlsim.study.collect import SystemFolder, collect_campaign, collect_system
 from mlsim.study.cost import CostMeter, read_costs
+from mlsim.study.system_series import series_of_system
 from mlsim.study.workflow import Job, Plan, Workflow, snakemake_command
 
 TINY = shipped_campaign() / "tiny.yaml"
@@ -306,6 +307,20 @@ def test_campaign_json_holds_series_and_what_is_missing(tmp_path: Path, monkeypa
     assert reference is not None
     assert reference.value == 0.294
     assert read_result(tmp_path / "li2zrcl6-crystal" / "result.json").row("activation_energy_eV").reference is None  # type: ignore[union-attr]
+
+
+def test_the_curves_of_a_system_say_its_phase_and_its_settings(tmp_path: Path) -> None:
+    settings = read_campaign_settings(TINY)
+    glass, crystal = (
+        series_of_system(SystemFolder(tmp_path, name, settings, "0" * 64)) for name in ("x0.50", "li2zrcl6-crystal")
+    )
+    assert (glass.phase, crystal.phase) == ("amorphous", "crystalline")
+    quench = settings.quench.model_dump(mode="json")
+    assert glass.settings["melt_quench"] == quench and "melt_quench" not in crystal.settings
+    for series in (glass, crystal):
+        assert series.settings["structure"] == settings.structure.model_dump(mode="json")
+        assert series.settings["transport"]["time_ps"] == settings.md.time_ps
+        assert series.settings["scattering"]["q_max_per_A"] == 15
 
 
 def test_an_analysis_older_than_its_runs_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

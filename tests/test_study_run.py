@@ -16,6 +16,7 @@ from toy_ions import ToyIons, ToySource
 from toy_study import write_toy_study
 
 from mlsim.errors import DataError, Interrupted, SettingsError
+from mlsim.io.series import read_series
 from mlsim.io.structures import read_structure
 from mlsim.progress import StopRequest
 from mlsim.study import StudyOutcome, read_study, run_study
@@ -72,6 +73,11 @@ def test_result_json_has_exactly_the_keys_of_the_contract(finished: Any) -> None
         assert set(quantity) - {"temperature_K"} == keys
     assert set(content["provenance"]) == {"mlsim", "potential_sha256", "settings_sha256", "seed", "versions"}
     assert content["provenance"]["settings_sha256"] == read_study(finished[0]).sha256
+
+
+def test_the_curves_of_a_study_say_that_they_are_of_a_glass(finished: Any) -> None:
+    _, outcome, _ = finished
+    assert read_series(outcome.directory / "series.json").phase == "amorphous"
 
 
 def test_the_report_is_one_page_that_needs_no_network(finished: Any) -> None:

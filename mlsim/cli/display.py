@@ -27,6 +27,7 @@ __all__ = ["PlainStudyDisplay", "announced", "print_outcome", "print_rows", "pri
 
 _RATE_WINDOW_S: Final = 60.0
 _TABLE_WIDTH: Final = 134  # in a file
+_LABEL_WIDTH: Final = 34  # what the first column keeps where there is that much room
 _ROOM_FOR_VERDICT, _ROOM_FOR_SOURCE = 116, 132
 
 
@@ -223,13 +224,16 @@ def print_rows(rows: Sequence[QuantityRow]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> None:
-    """Print words and numbers as a table: the first column to the left, the others to the right."""
+    """Print words and numbers as a table, the first and the last column to the left; a row of one cell is a heading."""
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False, caption=caption, caption_justify="left")
-    for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if 0 < number < len(columns) - 1 else "left")
+    console = _console()
+    label = max((len(row[0]) for row in rows), default=0) if console.width >= _TABLE_WIDTH else 0
+    table.add_column(columns[0], min_width=min(label, _LABEL_WIDTH))
+    for number, name in enumerate(columns[1:], start=1):
+        table.add_column(name, justify="right" if number < len(columns) - 1 else "left")
     for row in rows:
-        table.add_row(*row)
-    _console().print(table)
+        table.add_row(*row, style="bold" if len(row) == 1 else None)
+    console.print(table)
 
 
 def _table(rows: Sequence[Comparison], width: int, source: str = "") -> Table:

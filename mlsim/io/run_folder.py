@@ -100,12 +100,18 @@ class RunFolder:
     absent: tuple[str, ...] = ()
 
     @property
+    def made_with(self) -> Mapping[str, Any] | None:
+        """Settings by part: those of study.json, or of a system of a campaign in series.json; None where neither is."""
+        if self.settings is not None:
+            return {**self.settings["simulation"], **self.settings["analysis"]}
+        return None if self.series is None else self.series.settings or None
+
+    @property
     def settings_sha256(self) -> str | None:
         """Hash of the settings in study.json, made as `mlsim run` makes that in result.json."""
         if self.settings is None:
             return None
-        both = {**self.settings["simulation"], **self.settings["analysis"]}
-        return hashlib.sha256(json.dumps(both, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.made_with, sort_keys=True).encode()).hexdigest()
 
 
 def read_run(path: str | os.PathLike[str]) -> RunFolder:

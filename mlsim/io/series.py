@@ -305,6 +305,10 @@ class ReportSeries(_Part):
     ----------
     title, composition, preset
         Title of the study, formula, name of the preset.
+    phase
+        Glass or crystal; None in a file of before there was this key: then `is_crystal` tells.
+    settings
+        What made the numbers, by part, as study.json names the parts; empty where study.json lies beside this file.
     potential
         None when no potential was used.
     n_glasses, n_atoms
@@ -335,6 +339,8 @@ class ReportSeries(_Part):
     title: str
     composition: str
     preset: str
+    phase: Literal["amorphous", "crystalline"] | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
     potential: PotentialPart | None = None
     n_glasses: Annotated[int, Field(ge=0)] = 0
     n_atoms: Annotated[int, Field(ge=1)] | None = None
@@ -354,6 +360,13 @@ class ReportSeries(_Part):
     arrhenius: ArrheniusPart | None = None
     thermo: tuple[ThermoPart, ...] = ()
     missing: dict[Section, str] = Field(default_factory=dict)
+
+    @property
+    def is_crystal(self) -> bool:
+        """Whether it is of a crystal; without a phase, when it says that it has no quench because it is one."""
+        if self.phase is not None:
+            return self.phase == "crystalline"
+        return self.missing.get("thermo", "").startswith("a crystal:")  # what such files of a campaign say
 
 
 def write_series(path: str | os.PathLike[str], series: ReportSeries | Mapping[str, Any]) -> Path:

@@ -5,9 +5,14 @@ of Welch and Satterthwaite (B. L. Welch, Biometrika 34, 28 (1947), doi:10.1093/b
 
     t = d / s,   s² = s_a² + s_b²,   freedom = s⁴ / [s_a⁴/(n_a − 1) + s_b⁴/(n_b − 1)]
 
-A published value has no n: its error is taken as well known. Diffusivities and conductivities are skewed and compared
-as logarithms. Of twenty equal quantities one differs at 95 % by chance, so the verdict uses probabilities corrected for
-the number of comparisons (S. Holm, Scand. J. Statist. 6, 65 (1979)).
+A published value has no n: its error is taken as well known, and as zero where none was published. Diffusivities and
+conductivities are skewed and compared as logarithms. Of twenty equal quantities one differs at 95 % by chance, so the
+verdict uses probabilities corrected for the number of comparisons (S. Holm, Scand. J. Statist. 6, 65 (1979)).
+
+That number counts the quantities that answer one question, a family: those of one group of the table (structure, links,
+transport, ...), those that are given per temperature apart; and all that stand beside published values. Two full
+results share about a hundred quantities, many of which say the same: counted as one family, four glasses on each side
+show hardly any difference. In each family a difference is seen where there is none with a probability of 5 % at most.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ __all__ = [
     "Difference",
     "critical_difference",
     "differences",
+    "has_no_published_error",
     "holm",
     "probability_of_difference",
     "probability_of_reference",
@@ -40,7 +46,7 @@ __all__ = [
     "welch_probability",
 ]
 
-Verdict = Literal["differs", "no difference seen", "not tested"]
+Verdict = Literal["differs", "not significant", "no difference seen", "not tested"]
 
 CONFIDENCE: Final = 0.95
 WELL_KNOWN: Final = 0
@@ -53,8 +59,8 @@ class Difference:
 
     Attributes
     ----------
-    label
-        Name in words, with its temperature.
+    label, group
+        Name in words, with its temperature; the group of the table in which it stands.
     first, second
         The rows that are compared.
     estimate
@@ -63,22 +69,42 @@ class Difference:
     probability
         Chance of a difference at least as large if both were equal, for this quantity alone; None where not tested.
     corrected
-        The same, corrected for the number of quantities compared (Holm); None where not tested.
+        The same, corrected for the number of quantities in its family (Holm); None where not tested.
+    n_compared
+        Quantities that were tested in its family; 0 where there are none.
     """
 
     label: str
+    group: str
     first: QuantityRow
     second: QuantityRow
     estimate: Estimate | None
     probability: float | None
     corrected: float | None
+    n_compared: int
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the two differ at 95 %, all comparisons counted."""
-        if self.corrected is None:
+        """Whether the two differ at 95 %; "not significant" is a difference that holds alone, not among its family."""
+        if self.probability is None or self.corrected is None:
             return "not tested"
-        return "differs" if self.corrected < 1 - CONFIDENCE else "no difference seen"
+        if self.corrected < 1 - CONFIDENCE:
+            return "differs"
+        return "not significant" if self.probability < 1 - CONFIDENCE else "no difference seen"
+
+    @property
+    def without_published_error(self) -> bool:
+        """Whether one of the two was published without an error and is taken as exact."""
+        return any(has_no_published_error(row) for row in (self.first, self.second))
+
+    @property
+    def words(self) -> str:
+        """The verdict, the number of comparisons that undid a difference, and whether one error alone decides."""
+        text: str = self.verdict
+        if self.verdict == "not significant":
+            text += f" after {self.n_compared} comparisons"
+        alone = self.without_published_error and self.verdict != "not tested"
+        return f"{text} (our error alone)" if alone else text
 
 
 def differences(first: Result, second: Result) -> tuple[Difference, ...]:
@@ -109,12 +135,29 @@ def differences(first: Result, second: Result) -> tuple[Difference, ...]:
                 "give both in the same unit"
             )
     tests = [_tested(row, other) for row, other in pairs]
-    tested = [k for k, (_, probability) in enumerate(tests) if probability is not None]
-    corrected = dict(zip(tested, holm([tests[k][1] or 0.0 for k in tested]), strict=True))
-    return tuple(
-        Difference(label_of(row.name, row.temperature_K)[0], row, other, *tests[k], corrected.get(k))
-        for k, (row, other) in enumerate(pairs)
-    )
+    families: dict[tuple[str, bool], list[int]] = {}
+    for k, (row, other) in enumerate(pairs):
+        families.setdefault(_family(row, other), []).append(k)
+    found: dict[int, Difference] = {}
+    for members in families.values():
+        tested = [k for k in members if tests[k][1] is not None]
+        corrected = dict(zip(tested, holm([tests[k][1] or 0.0 for k in tested]), strict=True))
+        for k in members:
+            label = label_of(pairs[k][0].name, pairs[k][0].temperature_K)
+            found[k] = Difference(*label, *pairs[k], *tests[k], corrected.get(k), len(tested))
+    return tuple(found[k] for k in range(len(pairs)))
+
+
+def has_no_published_error(row: QuantityRow) -> bool:
+    """Whether a row is a published value (see `published_result`) that was given without an error."""
+    return row.estimate.n_independent == WELL_KNOWN and row.estimate.standard_error is None
+
+
+def _family(first: QuantityRow, second: QuantityRow) -> tuple[str, bool]:
+    """Return the family in which the comparison of two rows is corrected."""
+    if WELL_KNOWN in (first.estimate.n_independent, second.estimate.n_independent):
+        return "published values", False
+    return label_of(first.name)[1], first.temperature_K is not None
 
 
 def published_result(sample: PublishedSample, like: Result) -> Result:

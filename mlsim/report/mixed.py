@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,8 +14,8 @@ from mlsim.io.studies import settings_difference
 __all__ = ["refuse_mixed_piece", "refuse_mixed_series"]
 
 _SHOWN: Final = 6
-_MAY_DIFFER: Final = ("composition", "seed", "glasses.atoms", "glasses.packing_density_g_cm3")
-_OF_ANALYSIS: Final = ("scattering", "topology")
+_SHARED: Final = ("melt_quench", "structure", "transport", "scattering", "topology")
+"""Parts of the settings that the runs of a series must have in common."""
 
 
 def refuse_mixed_piece(run: RunFolder) -> None:
@@ -47,8 +48,8 @@ def refuse_mixed_piece(run: RunFolder) -> None:
 def refuse_mixed_series(runs: Sequence[tuple[str, RunFolder]]) -> None:
     """Raise SettingsError when runs of one series have different potentials, or settings that are not their own.
 
-    Composition, seed, number of atoms and packing density may differ; the schedule is compared among runs that have
-    one. The message shows the difference.
+    Composition, seed, number of glasses and of atoms and packing density may differ. A part of the settings is compared
+    among runs that have it: the quench among glasses only. The message shows the difference.
 
     Parameters
     ----------
@@ -63,14 +64,14 @@ def refuse_mixed_series(runs: Sequence[tuple[str, RunFolder]]) -> None:
                 f"one report of two potentials: {named[0][0]} was made with {str(named[0][2])[:12]}, {label} with "
                 f"{str(sha)[:12]}; report them apart, or set two of them side by side with `mlsim compare`"
             )
-    described = [(label, _shared(run.settings)) for label, run in runs if run.settings is not None]
-    for label, settings in described[1:]:
-        found = settings_difference(described[0][1], settings)
+    described = [(label, made) for label, run in runs if (made := run.made_with) is not None]
+    for (first, made), (label, other) in itertools.combinations(described, 2):
+        found = settings_difference(_shared(made, other), _shared(other, made))
         if found:
             more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
             listed = "; ".join(line.replace(" was ", " is ").replace(", now ", " and ") for line in found[:_SHOWN])
             raise SettingsError(
-                f"one report of different settings: between {described[0][0]} and {label}, {listed}{more}; "
+                f"one report of different settings: between {first} and {label}, {listed}{more}; "
                 "report them apart, or set two of them side by side with `mlsim compare`"
             )
 
@@ -85,10 +86,6 @@ def _potentials(run: RunFolder) -> dict[str, str]:
     return {name: sha for name, sha in found.items() if sha is not None}
 
 
-def _shared(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that the runs of a series must have in common."""
-    simulation = {k: v for k, v in settings["simulation"].items() if k not in _MAY_DIFFER}
-    glasses = simulation.get("glasses", {})
-    simulation["glasses"] = {k: v for k, v in glasses.items() if f"glasses.{k}" not in _MAY_DIFFER}
-    analysis = {k: v for k, v in settings["analysis"].items() if k in _OF_ANALYSIS}
-    return {**simulation, **analysis}
+def _shared(made: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of some settings that both runs have and that must be the same."""
+    return {part: made[part] for part in _SHARED if part in made and part in other}

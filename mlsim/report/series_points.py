@@ -108,7 +108,7 @@ def folder_members(directories: Sequence[str | os.PathLike[str]]) -> list[Member
     Raises
     ------
     DataError
-        When a folder does not say its composition, or two are of the same one.
+        When a folder does not say its composition, or two are of the same one and the same phase.
     """
     members: list[Member] = []
     for directory in directories:
@@ -118,10 +118,14 @@ def folder_members(directories: Sequence[str | os.PathLike[str]]) -> list[Member
             raise DataError(
                 f"{directory}: does not say its composition (no series.json, no study.json); list it in a {CAMPAIGN}"
             )
-        taken = [member for member in members if member.formula == formula]
+        crystal = run.series is not None and run.series.is_crystal
+        label = f"{formula}, crystal" if crystal else formula
+        taken = [member.run.path for member in members if member.run is not None and member.label == label]
         if taken:
-            raise DataError(f"{directory} and {taken[0].label} are both of {formula}; `mlsim compare` sets two beside")
-        members.append(Member(formula, formula, place_in_series(formula), "amorphous", run))
+            raise DataError(f"{directory} and {taken[0]} are both of {label}; `mlsim compare` sets two beside")
+        phase = "crystalline" if crystal else "amorphous"
+        remarks = () if run.made_with is not None else ("its settings are not known, so they were not compared",)
+        members.append(Member(label, formula, place_in_series(formula), phase, run, remarks))
     return sorted(members, key=lambda member: math.inf if member.x is None else member.x)
 
 

@@ -133,7 +133,7 @@ def view_of(run: RunFolder, *, prefix: str = "", title: str = "", crystal: bool 
     prefix, title
         For a report of several runs: before the names of its plots, and its name.
     crystal
-        Whether it is of a crystal; else it is of glasses.
+        Whether it is of a crystal, where its curves do not say it; else it is of glasses.
 
     Raises
     ------
@@ -142,6 +142,7 @@ def view_of(run: RunFolder, *, prefix: str = "", title: str = "", crystal: bool 
     """
     refuse_mixed_piece(run)
     series = run.series if run.series is not None else _without_curves(run, title)
+    crystal = crystal or series.is_crystal
     result = run.result if run.result is not None else Result((), Provenance(mlsim="", versions={}))
     groups = comparisons(result, series)
     card, note = _card(series.potential)

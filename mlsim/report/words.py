@@ -9,6 +9,7 @@ from typing import Final
 
 from ase.data import atomic_numbers
 
+from mlsim.curve import Estimate
 from mlsim.io.results import QuantityRow
 
 __all__ = [
@@ -201,19 +202,21 @@ def subscripts(formula: str) -> list[tuple[str, bool]]:
 
 
 def ratio_errors(values: Sequence[float], errors: Sequence[float | None]) -> tuple[list[float], list[float]]:
-    """Return how far error bars reach down and up on a logarithmic axis: value × exp(±error/value).
+    """Return how far error bars reach down and up on a logarithmic axis: value × exp(±s), s that of `log_error`.
 
-    Both arms are then equally long in the plot, as the error of a logarithm is, and the lower one never reaches zero.
+    They end where the 68 % interval does that is printed beside. Both arms are equally long in the plot, and the lower
+    one never reaches zero.
 
     Examples
     --------
     >>> down, up = ratio_errors([2.0], [1.0])
     >>> [round(arm[0], 3) for arm in (down, up)]
-    [0.787, 1.297]
+    [0.764, 1.236]
     """
-    relative = [(error or 0.0) / value if value > 0 else 0.0 for value, error in zip(values, errors, strict=True)]
-    down = [-value * math.expm1(-r) for value, r in zip(values, relative, strict=True)]
-    return down, [value * math.expm1(r) for value, r in zip(values, relative, strict=True)]
+    pairs = list(zip(values, errors, strict=True))
+    widths = [Estimate(value, error, 0, "").log_error or 0.0 for value, error in pairs]
+    down = [-value * math.expm1(-s) for value, s in zip(values, widths, strict=True)]
+    return down, [value * math.expm1(s) for value, s in zip(values, widths, strict=True)]
 
 
 def unit_text(unit: str) -> str:

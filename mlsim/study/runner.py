@@ -182,6 +182,7 @@ def analysis_of(tasks: Sequence[GlassTask], source: PotentialSource) -> tuple[li
         title=settings.name,
         composition=settings.composition,
         preset=settings.preset,
+        phase="amorphous",
         potential=PotentialPart(name=source.name, sha256=source.sha256),
         n_glasses=settings.glasses.number,
         n_atoms=settings.glasses.atoms,

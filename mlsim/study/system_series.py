@@ -60,6 +60,8 @@ def series_of_system(system: SystemFolder) -> ReportSeries:
         title=system.name,
         composition=own.formula,
         preset="",
+        phase="amorphous" if system.is_glass else "crystalline",
+        settings=_made_with(system, settings),
         potential=PotentialPart(name=system.settings.potential, sha256=system.potential_sha256),
         n_glasses=len(ensembles) or len(glasses),
         n_atoms=len(ensembles[0][0]) if ensembles else own.atoms,
@@ -96,6 +98,15 @@ def _study(system: SystemFolder) -> StudySettings:
         ),
         scattering=ScatteringSettings(q_max_per_A=campaign.scattering.q_max_per_A),
     )
+
+
+def _made_with(system: SystemFolder, settings: StudySettings) -> dict[str, Any]:
+    """Return what decides the numbers of this system, besides the potential, by part as study.json names the parts."""
+    made = {**settings.simulation, "structure": system.settings.structure.model_dump(mode="json")}
+    made |= {part: settings.analysis[part] for part in ("temperatures_K", "scattering", "topology")}
+    if not system.is_glass:  # nothing was packed and quenched
+        del made["glasses"], made["melt_quench"]
+    return made
 
 
 def _whole(formula: str, atoms: int) -> int:

@@ -79,3 +79,18 @@ def test_a_bad_file_is_one_line(tmp_path: Path, content: bytes, message: str) ->
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no such file; expected the series\.json of a finished run"):
         read_series(tmp_path / "series.json")
+
+
+def test_phase_and_settings_come_back_and_a_file_of_before_is_of_a_glass(tmp_path: Path) -> None:
+    made = {"structure": {"time_ps": 0.2, "pressure_GPa": None}}
+    series = read_series(write_series(tmp_path / "s.json", {**SMALLEST, "phase": "crystalline", "settings": made}))
+    assert series.is_crystal and series.settings == made
+    before = read_series(write_series(tmp_path / "s.json", SMALLEST))
+    assert before.phase is None and not before.is_crystal and before.settings == {}
+
+
+def test_a_crystal_of_a_file_of_before_is_known_by_its_missing_quench(tmp_path: Path) -> None:
+    said = {**SMALLEST, "missing": {"thermo": "a crystal: nothing was quenched"}}
+    assert read_series(write_series(tmp_path / "s.json", said)).is_crystal
+    glass = {**said, "phase": "amorphous"}
+    assert not read_series(write_series(tmp_path / "s.json", glass)).is_crystal

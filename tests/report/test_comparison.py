@@ -13,6 +13,7 @@ from mlsim.io.results import Provenance, QuantityRow, Reference, Result
 from mlsim.io.series import ArrheniusPart, ArrheniusPoint, ReportSeries
 from mlsim.report.comparison import Comparison, compared, comparisons, summary
 from mlsim.report.differences import critical_difference
+from mlsim.report.words import ratio_errors
 
 
 def _row(value: float, error: float | None, n: int, reference: Reference | None) -> QuantityRow:
@@ -99,6 +100,14 @@ def _result(*rows: QuantityRow) -> Result:
 
 
 SERIES = ReportSeries(title="t", composition="Li3ZrCl4O1.5", preset="quick", n_glasses=6, n_atoms=114)
+
+
+@pytest.mark.parametrize("error", [0.05, 0.5, 3.0])
+def test_error_bars_on_a_logarithmic_axis_end_where_the_printed_interval_does(error: float) -> None:
+    row = QuantityRow("li_diffusivity_cm2_s", Estimate(1.3, error, 4, "cm2/s"), "m")
+    down, up = ratio_errors([row.estimate.value, 0.0], [error, error])
+    assert row.interval_68 == pytest.approx((1.3 - down[0], 1.3 + up[0]))
+    assert down[1] == up[1] == 0.0
 
 
 def test_an_upper_bound_is_written_as_one() -> None:

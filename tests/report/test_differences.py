@@ -109,3 +109,59 @@ def test_published_values_stand_beside_a_study_with_their_error_as_well_known() 
     assert found.estimate is not None
     assert found.estimate.value == pytest.approx(0.044) and found.estimate.n_independent == 4
     assert found.probability == pytest.approx(welch_probability(0.044, 0.01, 4, 0.003, 0))
+
+
+def _shifted(count: int, errors: float, shift: float, name: str = "glass_{}_coordination") -> list[Result]:
+    """Return two results of equal structure, as many as asked, and one fraction of links that differs by a shift."""
+    same = [QuantityRow(name.format("abcdefghij"[k]), Estimate(2.0, 0.1, 4, "1"), "m") for k in range(count)]
+    return [
+        Result((*same, QuantityRow("zr_zr_edge_fraction", Estimate(value, errors, 4, "1"), "m")), Provenance())
+        for value in (0.2, 0.2 + shift)
+    ]
+
+
+def test_quantities_that_answer_another_question_take_nothing_from_a_difference() -> None:
+    found = differences(*_shifted(10, 0.01, 0.05))
+    edge = found[-1]
+    assert (edge.group, edge.n_compared, edge.verdict) == ("Zr–Zr links", 1, "differs")
+    assert edge.probability == edge.corrected is not None
+    assert edge.corrected * 11 > 0.05  # among all eleven it would not have been seen
+    assert {one.n_compared for one in found[:-1]} == {10}
+
+
+def test_a_difference_that_its_family_undoes_says_how_many_there_were() -> None:
+    found = differences(*_shifted(10, 0.01, 0.05, "zr_{}_coordination"))[:-1]
+    assert {one.words for one in found} == {"no difference seen"}
+    rows = [QuantityRow(f"zr_{x}_coordination", Estimate(2.0, 0.1, 4, "1"), "m") for x in "abcdefghij"]
+    moved = QuantityRow("zr_a_coordination", Estimate(2.5, 0.1, 4, "1"), "m")
+    one = differences(Result(tuple(rows), Provenance()), Result((moved, *rows[1:]), Provenance()))[0]
+    assert one.probability is not None and one.probability < 0.05 < (one.corrected or 0.0)
+    assert (one.verdict, one.words) == ("not significant", "not significant after 10 comparisons")
+
+
+def test_numbers_at_temperatures_are_a_family_of_their_own() -> None:
+    energy = QuantityRow("activation_energy_eV", Estimate(0.3, 0.01, 4, "eV"), "m")
+    hops = [QuantityRow("haven_ratio", Estimate(0.5, 0.1, 4, "1"), "m", kelvin) for kelvin in (500.0, 600.0, 700.0)]
+    found = differences(*(Result((energy, *hops), Provenance()) for _ in range(2)))
+    assert [one.n_compared for one in found] == [1, 3, 3, 3]
+
+
+def test_published_values_are_one_family_and_one_without_an_error_is_marked() -> None:
+    ours = _result(
+        zr_o_coordination=Estimate(2.1, 0.05, 4, "1"),
+        cl_terminal_fraction=Estimate(0.4, 0.05, 4, "1"),
+        activation_energy_eV=Estimate(0.29, 0.01, 4, "eV"),
+    )
+    values = [("zr_o_coordination", 2.5, None, "1"), ("cl_terminal_fraction", 0.4, None, "1")]
+    values.append(("activation_energy_eV", 0.294, 0.003, "eV"))  # type: ignore[arg-type]
+    quantities = tuple(
+        PublishedValue(name=name, value=value, standard_error=error, unit=unit, method="m")
+        for name, value, error, unit in values
+    )
+    source = PublishedSource(citation="c", doi="10.1021/jacs.3c07343")
+    sample = PublishedSample(formula="Li3ZrCl4O1.5", source=source, quantities=quantities)
+    oxygen, terminal, energy = differences(ours, published_result(sample, ours))
+    assert {one.n_compared for one in (oxygen, terminal, energy)} == {3}
+    assert oxygen.words == "differs (our error alone)"
+    assert terminal.words == "no difference seen (our error alone)"
+    assert energy.words == "no difference seen" and not energy.without_published_error

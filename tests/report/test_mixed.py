@@ -94,3 +94,48 @@ def test_size_and_seed_may_differ_in_a_series(full_folder: Path) -> None:
 def test_two_runs_of_one_composition_are_no_series(full_folder: Path) -> None:
     with pytest.raises(DataError, match=r"are both of Li3ZrCl4O1.5; `mlsim compare`"):
         write_series_report([full_folder, full_folder], full_folder.parent / "out", formats=())
+
+
+def system(folder: Path, name: str, formula: str, phase: str = "amorphous", **made: Any) -> Path:
+    """Copy a run as a system of a campaign: no study.json, its settings in series.json."""
+    copy = sibling(folder, name, formula)
+    (copy / "study.json").unlink()
+    shutil.rmtree(copy / "rmc")
+    changed(copy / "series.json", lambda body: body.update(phase=phase, settings=made, published=None))
+    return copy
+
+
+def test_systems_of_campaigns_with_other_settings_are_refused_with_the_difference(full_folder: Path) -> None:
+    structure = {"temperature_K": 300.0, "time_ps": 20.0}
+    first = system(full_folder, "a", "Li2ZrCl4O", structure=structure, temperatures_K=[500.0])
+    other = system(full_folder, "b", "Li3ZrCl4O1.5", structure={**structure, "time_ps": 5.0}, temperatures_K=[600.0])
+    with pytest.raises(SettingsError, match=r"Li2ZrCl4O and Li3ZrCl4O1.5, structure.time_ps is 20.0 and 5.0; report"):
+        write_series_report([first, other], full_folder.parent / "out", formats=())
+
+
+def test_a_system_of_a_campaign_beside_a_study_of_another_schedule_is_refused(full_folder: Path) -> None:
+    schedule = json.loads((full_folder / "study.json").read_text(encoding="utf-8"))["simulation"]["melt_quench"]
+    schedule["segments"][1]["rate_K_per_ps"] = 5.0
+    other = system(full_folder, "a", "Li2ZrCl4O", melt_quench=schedule)
+    with pytest.raises(SettingsError, match=r"melt_quench.segments.1.rate_K_per_ps is 5.0 and 25.0; report them apart"):
+        write_series_report([full_folder, other], full_folder.parent / "out", formats=())
+
+
+def test_a_crystal_has_no_quench_to_compare_and_hides_none_of_the_glasses(full_folder: Path) -> None:
+    hold = {"time_ps": 20.0}
+    slow, fast = ({"structure": hold, "melt_quench": {"rate": rate}} for rate in (1.0, 2.0))
+    crystal = system(full_folder, "c", "Li2ZrCl6", "crystalline", structure=hold)
+    glass = system(full_folder, "a", "Li2ZrCl6", **slow)
+    out = full_folder.parent / "out"
+    write_series_report([crystal, glass], out, formats=())
+    other = system(full_folder, "b", "Li4ZrCl4O2", **fast)
+    with pytest.raises(SettingsError, match=r"melt_quench.rate is "):
+        write_series_report([crystal, glass, other], out, formats=())
+
+
+def test_settings_that_are_not_known_are_said(full_folder: Path) -> None:
+    other = system(full_folder, "a", "Li2ZrCl4O")
+    page, _ = write_series_report([full_folder, other], full_folder.parent / "out", formats=())
+    text = page.read_text(encoding="utf-8")
+    assert "Li2ZrCl4O: its settings are not known, so they were not compared" in text
+    assert "Li3ZrCl4O1.5: its settings are not known" not in text

@@ -13,8 +13,9 @@ import pytest
 from mlsim.composition import place_in_series
 from mlsim.errors import DataError, SettingsError
 from mlsim.io.campaign import read_campaign
+from mlsim.report import write_report
 from mlsim.report.series_page import series_summary, write_series_report
-from mlsim.report.series_points import campaign_members, places_of, points_of
+from mlsim.report.series_points import campaign_members, folder_members, places_of, points_of
 
 SYSTEMS: list[dict[str, Any]] = [
     {"name": "a", "formula": "Li2ZrCl4O", "x": 0, "phase": "amorphous", "result": "a/result.json", "extra": 1},
@@ -109,3 +110,41 @@ def test_a_bad_campaign_is_one_line(tmp_path: Path, body: str, message: str) -> 
     (tmp_path / "campaign.json").write_text(body, encoding="utf-8")
     with pytest.raises(DataError, match=message):
         read_campaign(tmp_path / "campaign.json")
+
+
+def phase_of(folder: Path, phase: str) -> Path:
+    """Say the phase of a run in its curves, and leave out what is published beside its numbers."""
+    path = folder / "series.json"
+    body = json.loads(path.read_text(encoding="utf-8"))
+    body.update(phase=phase, published=None)
+    path.write_text(json.dumps(body), encoding="utf-8")
+    numbers = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    for row in numbers["quantities"]:
+        row["reference"] = None
+    (folder / "result.json").write_text(json.dumps(numbers), encoding="utf-8")
+    return folder
+
+
+def test_glass_and_crystal_of_one_composition_stand_side_by_side(campaign: Path) -> None:
+    shutil.copytree(campaign / "b", campaign / "e")
+    crystal, glass = phase_of(campaign / "e", "crystalline"), phase_of(campaign / "b", "amorphous")
+    members = folder_members([crystal, glass])
+    assert {member.label: member.phase for member in members} == {
+        "Li3ZrCl4O1.5, crystal": "crystalline",
+        "Li3ZrCl4O1.5": "amorphous",
+    }
+    known = {member.phase: member.published("conductivity_298K_mS_cm") for member in members}
+    assert known["crystalline"] is None
+    assert known["amorphous"] is not None and known["amorphous"].value == 1.35
+    page, _ = write_series_report([crystal, glass], campaign / "out", formats=())
+    text = page.read_text(encoding="utf-8")
+    assert "Four independent runs of 114 atoms of crystalline Li" in text
+    assert "Four independent glasses of 114 atoms of Li" in text
+    with pytest.raises(DataError, match=r"are both of Li3ZrCl4O1.5, crystal; `mlsim compare`"):
+        folder_members([crystal, glass, crystal])
+
+
+def test_the_report_of_one_crystal_speaks_of_runs_not_of_glasses(campaign: Path) -> None:
+    text = write_report(phase_of(campaign / "b", "crystalline")).read_text(encoding="utf-8")
+    assert "Four independent runs of 114 atoms of crystalline Li" in text
+    assert "independent glasses of" not in text
