@@ -32,7 +32,7 @@ from mlsim.study.campaign import (
 )
 from mlsim.study.collect import SystemFolder, collect_campaign, collect_system
 from mlsim.study.cost import CostMeter, read_costs
-from mlsim.study.system_series import series_of_system
+from mlsim.study.system_series import series_of_system, study_of
 from mlsim.study.workflow import Job, Plan, Workflow, snakemake_command
 
 TINY = shipped_campaign() / "tiny.yaml"
@@ -105,10 +105,17 @@ def test_the_shipped_series_is_the_published_one() -> None:
             },
             "systems.b: the same composition and phase as a",
         ),
-        ({"comparisons": [], "systems": {"a": {"formula": "Li2O", "crystal": "Li2S"}}}, "crystal 'Li2S': not known"),
-        ({"comparisons": [], "systems": {"a": {"formula": "Li2O", "crystal": "my.cif"}}}, "my.cif: no such file"),
+        ({"center": "Al"}, "systems.x0.00: Li2ZrCl4O holds no Al, the center of the polyhedra"),
         (
-            {"comparisons": [], "systems": {"a": {"formula": "Li2O", "crystal": "LiCl"}}},
+            {"comparisons": [], "center": "O", "systems": {"a": {"formula": "Li2O", "crystal": "Li2S"}}},
+            "crystal 'Li2S': not known",
+        ),
+        (
+            {"comparisons": [], "center": "O", "systems": {"a": {"formula": "Li2O", "crystal": "my.cif"}}},
+            "my.cif: no such file",
+        ),
+        (
+            {"comparisons": [], "center": "O", "systems": {"a": {"formula": "Li2O", "crystal": "LiCl"}}},
             "is LiCl, the formula says Li2O",
         ),
     ],
@@ -412,6 +419,14 @@ def test_a_run_of_another_potential_is_not_collected(tmp_path: Path, monkeypatch
 def workflow(folder: Path, settings: CampaignSettings) -> Workflow:
     file = write_campaign_settings(folder, settings, ModelFile.named(settings.potential))
     return Workflow(folder, settings, file)
+
+
+def test_a_system_is_analysed_with_its_own_network_and_mobile_ion(tmp_path: Path) -> None:
+    settings = read_campaign_settings(
+        config(tmp_path, comparisons=[], center="Al", mobile="Na", systems={"a": {"formula": "Na3AlCl4O"}})
+    )
+    network = study_of(SystemFolder(tmp_path, "a", settings, "")).topology
+    assert (network.center, network.bridging, network.mobile) == ("Al", ("O", "Cl"), "Na")
 
 
 @needs_snakemake

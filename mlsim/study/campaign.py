@@ -175,12 +175,17 @@ class CampaignMeasurementSettings(_Settings):
 
 
 class CampaignSettings(_Settings):
-    """Everything that a config may say; `quench` is quick, production, a file or a schedule written out."""
+    """Everything that a config may say; `quench` is quick, production, a file or a schedule written out.
+
+    `center`, `bridging` and `mobile` are the cation of the polyhedra, the anions that link them and the ion that moves.
+    """
 
     title: str
     potential: str
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 1
+    center: str = "Zr"
+    bridging: tuple[str, ...] = ("O", "Cl")
     mobile: str = "Li"
     packing_density_g_cm3: Positive
     quench: Schedule
@@ -208,8 +213,9 @@ class CampaignSettings(_Settings):
                     composition.counts(system.atoms)
             except SettingsError as error:
                 raise ValueError(f"systems.{name}: {error}") from error
-            if self.mobile not in composition.elements:
-                raise ValueError(f"systems.{name}: {system.formula} holds no {self.mobile}, the mobile ion")
+            for element, what in ((self.mobile, "the mobile ion"), (self.center, "the center of the polyhedra")):
+                if element not in composition.elements:
+                    raise ValueError(f"systems.{name}: {system.formula} holds no {element}, {what}")
         return self
 
     def seed_of(self, system: str, run: str) -> int:

@@ -12,7 +12,7 @@ from mlsim.io.structures import read_structure
 from mlsim.io.trajectories import MERGED_NAME, read_trajectory
 from mlsim.melt_quench import ElementMemory, Glass, ThermoLog
 from mlsim.melt_quench.checkpoint import read_checkpoint
-from mlsim.study.settings import GlassSettings, ScatteringSettings, StudySettings, TransportSettings
+from mlsim.study.settings import GlassSettings, ScatteringSettings, StudySettings, TopologySettings, TransportSettings
 from mlsim.study.structure_part import glass_notes, scattering_series, thermo_parts, topology_part
 from mlsim.study.transport_part import transport_part
 from mlsim.transport import equilibrated
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlsim.study.collect import SystemFolder
     from mlsim.trajectory import Trajectory
 
-__all__ = ["series_of_system"]
+__all__ = ["series_of_system", "study_of"]
 
 
 def series_of_system(system: SystemFolder) -> ReportSeries:
@@ -35,7 +35,7 @@ def series_of_system(system: SystemFolder) -> ReportSeries:
     Trajectories are cut where their potential energy settles, as `mlsim transport` cuts them.
     """
     own = system.settings.systems[system.name]
-    settings = _study(system)
+    settings = study_of(system)
     published = published_sample(own.formula) if system.is_glass else None
     references = {} if published is None else {v.name: published.reference_for(v.name) for v in published.quantities}
     ensembles = [_frames(folder) for folder in system.ended("structure")]
@@ -73,8 +73,8 @@ def series_of_system(system: SystemFolder) -> ReportSeries:
     )
 
 
-def _study(system: SystemFolder) -> StudySettings:
-    """Return the settings of this system in the form that the parts of a study take."""
+def study_of(system: SystemFolder) -> StudySettings:
+    """Return the settings of one system of a campaign in the form that the parts of a study take."""
     campaign, own = system.settings, system.settings.systems[system.name]
     md = campaign.md
     return StudySettings(
@@ -96,6 +96,7 @@ def _study(system: SystemFolder) -> StudySettings:
             timestep_fs=md.timestep_fs,
             frame_interval_fs=md.interval_ps * 1000,
         ),
+        topology=TopologySettings(center=campaign.center, bridging=campaign.bridging, mobile=campaign.mobile),
         scattering=ScatteringSettings(q_max_per_A=campaign.scattering.q_max_per_A),
     )
 
