@@ -33,7 +33,7 @@ _FIRST: Final = (
     "glass_transition_K",
 )
 _LINKS: Final = "Zr–Zr links"
-_SHELL: Final = re.compile(r"zr_(?:o|cl)_(?:coordination|distance_A)")
+_SHELL: Final = re.compile(r"zr_(?:o|cl)_(?:coordination|distance_A|peak_A)")
 _REASONS: Final[dict[Section, str]] = {
     "scattering": "No scattering curve: this run did not compute one.",
     "partials": "No partial pair distributions: this run did not compute them.",
