@@ -54,8 +54,8 @@ _NAMES = {
     "weights window_function",
     "study": "StudySettings read_study run_quench_series run_study",
     "topology": "BondCutoff Bonds Topology bond_angles bond_counting bond_cutoffs bonds_of chosen_cutoffs clusters_of "
-    "cutoff_effects estimates_over_glasses implied_coordination linked_centres links_between neighbour_counts "
-    "polyhedra_of rings_of roles_of topology_of",
+    "counted_pairs counting_method cutoff_effects estimates_over_glasses implied_coordination "
+    "linked_centres links_between neighbour_counts polyhedra_of rings_of roles_of topology_of",
     "trajectory": "Trajectory",
     "transport": "ArrheniusFit Diffusion Drift FitWindow HOP_LENGTH_A HopStatistics Hops Interval "
     "IonicConductivity MeanSquaredDisplacement Percolation ROOM_TEMPERATURE_K SurroundingsMobility "
