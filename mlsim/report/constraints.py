@@ -21,6 +21,7 @@ Q_OF_WEIGHTS: Final = 5.0
 """1/Å: in the middle of what a total scattering experiment sees well."""
 
 _SPAN: Final = re.compile(r"(?:extrapolated from|line,) ([\d.]+) to ([\d.]+) K")
+_KINKS: Final = re.compile(r"kink .* in (\d+) of (\d+) glasses")
 _PAIR: Final = re.compile(r"([a-z]{1,2})_([a-z]{1,2})_(?:distance_A|coordination|peak_A|.*fraction)")
 _ANION: Final = re.compile(r"([a-z]{1,2})_(?:terminal|bridging|no_[a-z]+|with_([a-z]+))_fraction")
 
@@ -44,6 +45,8 @@ def limits_of(
     parts = [extrapolated(row, line) or sampled(row)]
     if (found := _SPAN.search(row.method)) and not parts[0].startswith("extrapolated"):
         parts.append(f"line from {found[1]} to {found[2]} K")
+    if found := _KINKS.search(row.method):
+        parts.insert(0, f"a kink in {found[1]} of {found[2]} glasses")
     pair = pair_behind(row.name)
     if pair in weights:
         parts.append(f"{pair_text(pair)} is {_percent(weights[pair])} of the X-ray total")

@@ -15,8 +15,8 @@ from mlsim.errors import DataError
 from mlsim.geometry import largest_exact_radius
 from mlsim.io.measurements import read_measurement
 from mlsim.io.results import QuantityRow, Reference
-from mlsim.io.series import CoordinationHistogram, Line, MeasuredCurve, Share, SnapshotPart, ThermoPart
-from mlsim.melt_quench import Glass, rocksalt_domains
+from mlsim.io.series import CoordinationHistogram, Line, MeasuredCurve, QuenchPart, Share, SnapshotPart, ThermoPart
+from mlsim.melt_quench import Glass, quench_curve, rocksalt_domains
 from mlsim.melt_quench.guards import thin_cell
 from mlsim.scattering import (
     over_glasses,
@@ -78,9 +78,29 @@ def thermo_parts(glasses: Sequence[Glass]) -> tuple[ThermoPart, ...]:
                 density_g_cm3=tuple((mass / log.volume_A3[every] * G_CM3_PER_U_A3).tolist()),
                 energy_eV_per_atom=tuple((log.potential_energy_eV[every] / n_atoms).tolist()),
                 committee_eV_A=_committee(log.committee_deviation_eV_A, every),
+                quench=_quench_part(glass, mass / n_atoms),
             )
         )
     return tuple(parts)
+
+
+def _quench_part(glass: Glass, mass_per_atom_u: float) -> QuenchPart | None:
+    """Return the curves that the glass transition is read from; None for a quench too short for that."""
+    try:
+        energy = quench_curve(glass.log, len(glass.atoms), kind="energy")
+        volume = quench_curve(glass.log, len(glass.atoms), kind="volume")
+    except DataError:
+        return None
+    density, fit = (mass_per_atom_u / per_atom * G_CM3_PER_U_A3 for per_atom in (volume.values, volume.fitted))
+    return QuenchPart(
+        temperature_K=tuple(energy.temperature_K.tolist()),
+        density_g_cm3=tuple(density.tolist()),
+        density_fit_g_cm3=tuple(fit.tolist()),
+        energy_eV_per_atom=tuple(energy.values.tolist()),
+        energy_fit_eV_per_atom=tuple(energy.fitted.tolist()),
+        kink_by_volume_K=volume.kink_K if np.isfinite(volume.kink_K) else None,
+        kink_by_energy_K=energy.kink_K if np.isfinite(energy.kink_K) else None,
+    )
 
 
 def _committee(deviation: NDArray[np.float64] | None, every: slice) -> tuple[float, ...] | None:

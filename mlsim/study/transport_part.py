@@ -107,8 +107,8 @@ def _transition(quenches: Sequence[ThermoLog], n_atoms: int) -> tuple[list[Quant
         except MlsimError as error:
             notes.append(str(error))
             continue
-        method = f"kink of the {kind} of the quench"
-        return [QuantityRow(f"glass_transition{ending}_K", found.temperature, method)], notes
+        notes += [found.caution] if found.caution else []
+        return [QuantityRow(f"glass_transition{ending}_K", found.temperature, found.method)], notes
     return [], list(dict.fromkeys(notes))
 
 
@@ -181,8 +181,9 @@ def _notes(mobile: Mapping[float, Diffusion], framework: Mapping[float, Diffusio
             for t, d in liquid.items()
         )
         notes.append(
-            f"the framework diffuses as well at {', '.join(f'{t:g}' for t in liquid)} K ({listed}): that is a liquid "
-            "above the glass transition, and a line from there does not hold for the glass at 298 K"
+            f"the framework diffuses as well at {', '.join(f'{t:g}' for t in liquid)} K ({listed}): a liquid on the "
+            "time scale of these runs, whatever the kink of the quench says, and a line from there does not hold for "
+            "the glass at 298 K"
         )
     return notes
 
