@@ -212,6 +212,8 @@ class ArrheniusPart(_Part):
         x = T in K, y = D in cm²/s of the fitted line, down to 298 K; None when nothing was fitted.
     line_low, line_high
         68 % interval of the line, cm²/s, on the grid of `line`.
+    line_low_95, line_high_95
+        95 % interval, likewise; None in files of earlier versions.
     carriers_per_A3
         Number density of the mobile ion, 1/Å3; turns a published conductivity into a diffusivity
         (Nernst–Einstein, Haven ratio one) for the plot.
@@ -221,6 +223,8 @@ class ArrheniusPart(_Part):
     line: Line | None = None
     line_low: Numbers | None = None
     line_high: Numbers | None = None
+    line_low_95: Numbers | None = None
+    line_high_95: Numbers | None = None
     carriers_per_A3: Positive | None = None
 
     @model_validator(mode="after")

@@ -83,15 +83,20 @@ def sampled(row: QuantityRow) -> str:
 
 
 def extrapolated(row: QuantityRow, line: ArrheniusPart | None) -> str:
-    """Return the 68 % interval at the cold end of the Arrhenius line, on the scale of a conductivity at 298 K."""
+    """Return the 95 % interval at the cold end of the Arrhenius line, on the scale of a conductivity at 298 K.
+
+    That of 68 % where the line, of an earlier version, has no other; the text says which.
+    """
     found = _SPAN.search(row.method)
     if found is None or "298K" not in row.name or line is None or line.line is None:
         return ""
-    if line.line_low is None or line.line_high is None or not row.estimate.value > 0:
+    level, low, high = "95 %", line.line_low_95, line.line_high_95
+    if low is None or high is None:
+        level, low, high = "68 %", line.line_low, line.line_high
+    if low is None or high is None or not row.estimate.value > 0:
         return ""
-    low, high = (row.estimate.value * bound[-1] / line.line.y[-1] for bound in (line.line_low, line.line_high))
-    ends = " to ".join(f"{value:.2g}" for value in (low, high))
-    return f"extrapolated from {found[1]}–{found[2]} K: {ends} {unit_text(row.estimate.unit)} at 68 %"
+    ends = " to ".join(f"{row.estimate.value * bound[-1] / line.line.y[-1]:.2g}" for bound in (low, high))
+    return f"extrapolated from {found[1]}–{found[2]} K: {ends} {unit_text(row.estimate.unit)} at {level}"
 
 
 def pair_behind(name: str) -> str:
