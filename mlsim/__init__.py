@@ -41,9 +41,9 @@ _NAMES = {
     "io.structures": "read_structure read_structures write_structure",
     "io.studies": "read_schedule",
     "io.trajectories": "TrajectoryRecorder read_trajectory",
-    "melt_quench": "BatchDynamics ElementMemory Frame FrameRecorder Glass GlassTransition Limits Moment Replica "
-    "RocksaltDomains Schedule Segment ThermoLog default_minimum_distances glass_transition hold_schedule "
-    "melt_memory pack production_schedule quick_schedule rocksalt_domains run_batch run_schedule",
+    "melt_quench": "BatchDynamics ElementMemory Frame FrameRecorder Glass GlassTransition Limits Moment QuenchCurve "
+    "Replica RocksaltDomains Schedule Segment ThermoLog default_minimum_distances glass_transition hold_schedule "
+    "melt_memory pack production_schedule quench_curve quick_schedule rocksalt_domains run_batch run_schedule",
     "report": "write_report",
     "rmc": "BOND_VALENCE_LENGTHS_A Convergence CoordinationTarget DataSet EnergyCost Ensemble Influence RefineSettings "
     "Refined bond_valence_sums data_set energy_costs influences misfit_and_gradient refine refine_ensemble",
@@ -54,8 +54,8 @@ _NAMES = {
     "weights window_function",
     "study": "StudySettings read_study run_quench_series run_study",
     "topology": "BondCutoff Bonds Topology bond_angles bond_counting bond_cutoffs bonds_of chosen_cutoffs clusters_of "
-    "cutoff_effects estimates_over_glasses implied_coordination linked_centres links_between neighbour_counts "
-    "polyhedra_of rings_of roles_of topology_of",
+    "counted_pairs counting_method cutoff_effects estimates_over_glasses implied_coordination "
+    "linked_centres links_between neighbour_counts polyhedra_of rings_of roles_of topology_of",
     "trajectory": "Trajectory",
     "transport": "ArrheniusFit Diffusion Drift FitWindow HOP_LENGTH_A HopStatistics Hops Interval "
     "IonicConductivity MeanSquaredDisplacement Percolation ROOM_TEMPERATURE_K SurroundingsMobility "

@@ -35,7 +35,7 @@ def topology(
     """Coordination, corner, edge and face links by bridging anion, surroundings of the anions, over glasses."""
     from mlsim.cli.transport import write_rows
     from mlsim.io.results import QuantityRow
-    from mlsim.topology import bond_cutoffs, cutoff_effects, estimates_over_glasses, topology_of
+    from mlsim.topology import bond_cutoffs, counting_method, cutoff_effects, estimates_over_glasses, topology_of
 
     require_absent(output, force)
     fixed = pair_lengths("--cutoff", cutoff, "Zr-O=2.6")
@@ -45,13 +45,13 @@ def topology(
     glasses = [
         topology_of(frames, cutoffs_A=cutoffs, center=center, bridging=anions, mobile=mobile) for frames in ensembles
     ]
-    used = ", ".join(f"{a}-{b} {value:.2f} Å" for (a, b), value in sorted(cutoffs.items()) if center in (a, b))
     estimates = estimates_over_glasses(glasses)
     effects = cutoff_effects(ensembles, cutoffs, center=center, bridging=anions, mobile=mobile)
-    rows = [
-        QuantityRow(name, estimate, f"bonds shorter than {used}{_effect(effects.get(name))}")
-        for name, estimate in estimates.items()
-    ]
+    present = glasses[0].bridging
+    methods = {
+        name: counting_method(name, cutoffs, center=center, bridging=present, mobile=mobile) for name in estimates
+    }
+    rows = [QuantityRow(name, e, f"{methods[name]}{_effect(effects.get(name))}") for name, e in estimates.items()]
     write_rows(output, rows)
     for line in bond_counting_lines(estimates, ensembles[0][0], center, anions):
         typer.echo(line)

@@ -161,7 +161,14 @@ def _topology(ensemble: Ensemble, wanted: Wanted) -> tuple[list[QuantityRow], li
     from mlsim.errors import MlsimError
     from mlsim.io.results import QuantityRow
     from mlsim.rmc import influences
-    from mlsim.topology import bond_cutoffs, cutoff_effects, estimates_over_glasses, roles_of, topology_of
+    from mlsim.topology import (
+        bond_cutoffs,
+        counting_method,
+        cutoff_effects,
+        estimates_over_glasses,
+        roles_of,
+        topology_of,
+    )
 
     frames = [run.atoms for run in ensemble.fitted]
     try:
@@ -177,15 +184,13 @@ def _topology(ensemble: Ensemble, wanted: Wanted) -> tuple[list[QuantityRow], li
     def numbers(runs: Sequence[Refined]) -> list[dict[str, float]]:
         return [{n: e.value for n, e in estimates_over_glasses([glass(run.atoms)]).items()} for run in runs]
 
-    center = roles["center"]
-    used = ", ".join(f"{a}-{b} {value:.2f} Å" for (a, b), value in sorted(cutoffs.items()) if center in (a, b))
     estimates = estimates_over_glasses([glass(atoms) for atoms in frames])
     effects = cutoff_effects([[atoms] for atoms in frames], cutoffs, **roles)
     rows = []
     for name, estimate in estimates.items():
         low, high = effects.get(name, (np.nan, np.nan))
         effect = f"{low:.4g} to {high:.4g} with all cut-offs 0.1 Å shorter to longer"
-        rows.append(QuantityRow(name, estimate, f"bonds shorter than {used}; {effect}"))
+        rows.append(QuantityRow(name, estimate, f"{counting_method(name, cutoffs, **roles)}; {effect}"))
     if not ensemble.free:
         return rows, []
     start = {n: e.value for n, e in estimates_over_glasses([glass(ensemble.start)]).items()}

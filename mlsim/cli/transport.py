@@ -221,7 +221,9 @@ def _transition_rows(files: Sequence[Path], groups: Groups) -> tuple[list[Quanti
             _say(str(error))
             continue
         name = "glass_transition_K" if kind == "energy" else "glass_transition_by_volume_K"
-        rows.append(row(name, found.temperature, f"kink of the {kind} of the quench"))
+        rows.append(row(name, found.temperature, found.method))
+        if found.caution:
+            _say(found.caution)
     first = rows[0].estimate.value if rows else None
     above = [f"{t:g}" for t in groups if first is not None and t > first]
     if above:

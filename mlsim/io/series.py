@@ -28,6 +28,7 @@ __all__ = [
     "MeasuredCurve",
     "MsdPart",
     "PotentialPart",
+    "QuenchPart",
     "ReportSeries",
     "Section",
     "Share",
@@ -211,6 +212,8 @@ class ArrheniusPart(_Part):
         x = T in K, y = D in cm²/s of the fitted line, down to 298 K; None when nothing was fitted.
     line_low, line_high
         68 % interval of the line, cm²/s, on the grid of `line`.
+    line_low_95, line_high_95
+        95 % interval, likewise; None in files of earlier versions.
     carriers_per_A3
         Number density of the mobile ion, 1/Å3; turns a published conductivity into a diffusivity
         (Nernst–Einstein, Haven ratio one) for the plot.
@@ -220,17 +223,50 @@ class ArrheniusPart(_Part):
     line: Line | None = None
     line_low: Numbers | None = None
     line_high: Numbers | None = None
+    line_low_95: Numbers | None = None
+    line_high_95: Numbers | None = None
     carriers_per_A3: Positive | None = None
 
     @model_validator(mode="after")
     def _equally_long(self) -> Self:
         if self.line is not None:
-            _same_length(line=self.line.x, line_low=self.line_low, line_high=self.line_high)
+            bounds = ("line_low", "line_high", "line_low_95", "line_high_95")
+            _same_length(line=self.line.x, **{name: getattr(self, name) for name in bounds})
+        return self
+
+
+class QuenchPart(_Part):
+    """Density and energy against the temperature of the ramp, and the lines that the glass transition is read from.
+
+    Attributes
+    ----------
+    temperature_K
+        Of the ramp, means over 10 K, hot to cold, K.
+    density_g_cm3, energy_eV_per_atom
+        Means over these steps.
+    density_fit_g_cm3, energy_fit_eV_per_atom
+        Two straight lines that meet (of the volume, for the density); one line where there is no kink.
+    kink_by_volume_K, kink_by_energy_K
+        Where they meet, K; None where there is no kink beyond the noise.
+    """
+
+    temperature_K: Numbers
+    density_g_cm3: Numbers
+    density_fit_g_cm3: Numbers
+    energy_eV_per_atom: Numbers
+    energy_fit_eV_per_atom: Numbers
+    kink_by_volume_K: Positive | None = None
+    kink_by_energy_K: Positive | None = None
+
+    @model_validator(mode="after")
+    def _equally_long(self) -> Self:
+        names = [name for name in type(self).model_fields if not name.startswith("kink")]
+        _same_length(**{name: getattr(self, name) for name in names})
         return self
 
 
 class ThermoPart(_Part):
-    """History of one glass from the melt on, all arrays equally long.
+    """History of one glass from the melt on, all arrays against time equally long.
 
     Attributes
     ----------
@@ -242,6 +278,8 @@ class ThermoPart(_Part):
         Potential energy; None in files of earlier versions.
     committee_eV_A
         Largest deviation of a committee on an atom, eV/Å; None for a single model.
+    quench
+        Against the temperature of the ramp; None in files of earlier versions, and for quenches too short for a fit.
     """
 
     label: str
@@ -250,10 +288,12 @@ class ThermoPart(_Part):
     density_g_cm3: Numbers
     energy_eV_per_atom: Numbers | None = None
     committee_eV_A: Numbers | None = None
+    quench: QuenchPart | None = None
 
     @model_validator(mode="after")
     def _equally_long(self) -> Self:
-        _same_length(**{name: getattr(self, name) for name in type(self).model_fields if name != "label"})
+        names = [name for name in type(self).model_fields if name not in ("label", "quench")]
+        _same_length(**{name: getattr(self, name) for name in names})
         return self
 
 

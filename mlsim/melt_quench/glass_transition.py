@@ -22,7 +22,7 @@ from mlsim.curve import Estimate, estimate_over
 from mlsim.errors import DataError, NotConverged
 from mlsim.melt_quench.glass import ThermoLog
 
-__all__ = ["GlassTransition", "glass_transition"]
+__all__ = ["GlassTransition", "QuenchCurve", "glass_transition", "quench_curve"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Property = Literal["volume", "energy"]
@@ -37,13 +37,33 @@ _LEAST_F = 10.0
 
 
 @dataclass(frozen=True, eq=False)
+class QuenchCurve:
+    """One property along the quench of one glass, and the two straight lines through it.
+
+    Attributes
+    ----------
+    temperature_K
+        Of the ramp, K, means over 10 K, hot to cold, shape (bin,).
+    values, fitted
+        Means of the property and the fit to them, Å3 or eV per atom, shape (bin,). Without a kink the fit is one line.
+    kink_K
+        Where the lines meet, K; nan where there is no kink beyond the noise.
+    """
+
+    temperature_K: Floats
+    values: Floats
+    fitted: Floats
+    kink_K: float
+
+
+@dataclass(frozen=True, eq=False)
 class GlassTransition:
     """Where the quench leaves the liquid's line.
 
     Attributes
     ----------
     temperature
-        Tg, K, over glasses.
+        Tg, K, over the glasses that show a kink.
     kind
         "volume" or "energy".
     per_glass_K
@@ -58,6 +78,31 @@ class GlassTransition:
     temperature_K: tuple[Floats, ...]
     values: tuple[Floats, ...]
     fitted: tuple[Floats, ...]
+
+    @property
+    def n_glasses(self) -> int:
+        """Glasses that were looked at."""
+        return len(self.per_glass_K)
+
+    @property
+    def n_kinks(self) -> int:
+        """Glasses that show a kink: only they are in `temperature`."""
+        return int(np.isfinite(self.per_glass_K).sum())
+
+    @property
+    def method(self) -> str:
+        """How the temperature was found and on how many glasses it rests, as the method of a result."""
+        return f"kink of the {self.kind} along the quench, in {self.n_kinks} of {self.n_glasses} glasses"
+
+    @property
+    def caution(self) -> str:
+        """What to bear in mind where not every glass shows a kink; empty where all do."""
+        if self.n_kinks == self.n_glasses:
+            return ""
+        return (
+            f"glass transition by the {self.kind}: {self.temperature.value:.0f} K rests on the {self.n_kinks} of "
+            f"{self.n_glasses} glasses that show a kink"
+        )
 
 
 def glass_transition(logs: Sequence[ThermoLog], n_atoms: int, *, kind: Property = "energy") -> GlassTransition:
@@ -82,22 +127,43 @@ def glass_transition(logs: Sequence[ThermoLog], n_atoms: int, *, kind: Property 
     """
     if not logs:
         raise DataError("glass transition: no quenches given")
-    curves = [_quench_curve(log, n_atoms, kind) for log in logs]
-    fits = [_kink(*curve) for curve in curves]
-    found = [tg for tg, _ in fits if np.isfinite(tg)]
+    curves = [quench_curve(log, n_atoms, kind=kind) for log in logs]
+    found = [curve.kink_K for curve in curves if np.isfinite(curve.kink_K)]
     if not found:
         raise NotConverged(f"glass transition: no kink of the {kind} in {len(logs)} quenches; quench slower or longer")
     return GlassTransition(
         estimate_over(found, "K"),
         kind,
-        tuple(tg for tg, _ in fits),
-        tuple(t for t, _, _ in curves),
-        tuple(y for _, y, _ in curves),
-        tuple(line for _, line in fits),
+        tuple(curve.kink_K for curve in curves),
+        tuple(curve.temperature_K for curve in curves),
+        tuple(curve.values for curve in curves),
+        tuple(curve.fitted for curve in curves),
     )
 
 
-def _quench_curve(log: ThermoLog, n_atoms: int, kind: Property) -> tuple[Floats, Floats, Floats]:
+def quench_curve(log: ThermoLog, n_atoms: int, *, kind: Property = "energy") -> QuenchCurve:
+    """Return a property against the temperature of the ramp for one quench, and the fit that looks for its kink.
+
+    Parameters
+    ----------
+    log
+        Of one glass. The quench is every segment along which the temperature falls by 50 K or more.
+    n_atoms
+        Atoms in the cell, for values per atom.
+    kind
+        Which property.
+
+    Raises
+    ------
+    DataError
+        If the log has no quench, or too short a one.
+    """
+    temperature, value, part = _binned(log, n_atoms, kind)
+    kink, fitted = _kink(temperature, value, part)
+    return QuenchCurve(temperature, value, fitted, kink)
+
+
+def _binned(log: ThermoLog, n_atoms: int, kind: Property) -> tuple[Floats, Floats, Floats]:
     """Temperature, value per atom and index of the segment, means over `_BIN_K`, hot to cold."""
     source = log.volume_A3 if kind == "volume" else log.potential_energy_eV
     temperature, value, part = [], [], []

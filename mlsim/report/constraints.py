@@ -21,6 +21,7 @@ Q_OF_WEIGHTS: Final = 5.0
 """1/Å: in the middle of what a total scattering experiment sees well."""
 
 _SPAN: Final = re.compile(r"(?:extrapolated from|line,) ([\d.]+) to ([\d.]+) K")
+_KINKS: Final = re.compile(r"kink .* in (\d+) of (\d+) glasses")
 _PAIR: Final = re.compile(r"([a-z]{1,2})_([a-z]{1,2})_(?:distance_A|coordination|peak_A|.*fraction)")
 _ANION: Final = re.compile(r"([a-z]{1,2})_(?:terminal|bridging|no_[a-z]+|with_([a-z]+))_fraction")
 
@@ -44,6 +45,8 @@ def limits_of(
     parts = [extrapolated(row, line) or sampled(row)]
     if (found := _SPAN.search(row.method)) and not parts[0].startswith("extrapolated"):
         parts.append(f"line from {found[1]} to {found[2]} K")
+    if found := _KINKS.search(row.method):
+        parts.insert(0, f"a kink in {found[1]} of {found[2]} glasses")
     pair = pair_behind(row.name)
     if pair in weights:
         parts.append(f"{pair_text(pair)} is {_percent(weights[pair])} of the X-ray total")
@@ -80,15 +83,20 @@ def sampled(row: QuantityRow) -> str:
 
 
 def extrapolated(row: QuantityRow, line: ArrheniusPart | None) -> str:
-    """Return the 68 % interval at the cold end of the Arrhenius line, on the scale of a conductivity at 298 K."""
+    """Return the 95 % interval at the cold end of the Arrhenius line, on the scale of a conductivity at 298 K.
+
+    That of 68 % where the line, of an earlier version, has no other; the text says which.
+    """
     found = _SPAN.search(row.method)
     if found is None or "298K" not in row.name or line is None or line.line is None:
         return ""
-    if line.line_low is None or line.line_high is None or not row.estimate.value > 0:
+    level, low, high = "95 %", line.line_low_95, line.line_high_95
+    if low is None or high is None:
+        level, low, high = "68 %", line.line_low, line.line_high
+    if low is None or high is None or not row.estimate.value > 0:
         return ""
-    low, high = (row.estimate.value * bound[-1] / line.line.y[-1] for bound in (line.line_low, line.line_high))
-    ends = " to ".join(f"{value:.2g}" for value in (low, high))
-    return f"extrapolated from {found[1]}–{found[2]} K: {ends} {unit_text(row.estimate.unit)} at 68 %"
+    ends = " to ".join(f"{row.estimate.value * bound[-1] / line.line.y[-1]:.2g}" for bound in (low, high))
+    return f"extrapolated from {found[1]}–{found[2]} K: {ends} {unit_text(row.estimate.unit)} at {level}"
 
 
 def pair_behind(name: str) -> str:

@@ -14,6 +14,20 @@ __all__ = ["all_settings", "methods_text", "series_methods"]
 
 _ENSEMBLES: Final = {"nvt": "at constant volume", "npt": "at constant pressure"}
 _THERMOSTATS: Final = {"langevin": "Langevin", "nose-hoover": "Nosé–Hoover"}
+_VOLUME_OF_GLASS: Final = "the mean over the second half of the last hold at constant pressure of its quench"
+_VOLUME: Final = f"for a glass {_VOLUME_OF_GLASS}, for a crystal that of the cell relaxed at zero pressure and 0 K"
+# as `mlsim.transport.fit_window` has it; a test compares the numbers
+_WINDOW: Final = (
+    "Diffusivities are a sixth of the slope of a line with an intercept through the mean squared displacement, fitted "
+    "with the covariance of a rattling walk. It begins where the displacement is 3a² = 19 Å² (a = 2.5 Å, a hop), or at "
+    "an eighth of the trajectory if that is sooner, and ends at four times that time. The displacement must grow there "
+    "as t^b with b within 0.2 of one, plus twice the error of b; where it does not, an upper bound is given. "
+)
+_LEFT_OUT: Final = (
+    "temperatures above the glass transition of the quench (the kink of the energy, or of the volume where the energy "
+    "has none; mean over the glasses that show one), those at which the framework diffuses as well, and upper bounds "
+    "are left out"
+)
 
 
 def methods_text(
@@ -75,6 +89,8 @@ def series_methods(settings: Mapping[str, Any]) -> list[str]:
                 f"settle and {run['time_ps']:g} ps recorded every {run['interval_ps']:g} ps, with a time step of "
                 f"{run['timestep_fs']:g} fs."
             )
+    if settings.get("structure") or settings.get("md"):
+        paragraphs.append(f"The constant volume is {_VOLUME}.")
     scattering = settings.get("scattering")
     if isinstance(scattering, Mapping) and isinstance(scattering.get("q_max_per_A"), int | float):
         paragraphs.append(
@@ -83,11 +99,8 @@ def series_methods(settings: Mapping[str, Any]) -> list[str]:
         )
     if settings.get("md"):
         paragraphs.append(
-            "Trajectories were cut where the potential energy settles. Diffusivities are slopes of the mean squared "
-            "displacement where it grows linearly and hops are forgotten (from 19 Å² on, or from an eighth of the "
-            "trajectory), with the covariance of a rattling walk; where it does not, an upper bound is given. Points "
-            "above the glass transition of the quench are left out of the Arrhenius line, whose errors are drawn by "
-            "Monte Carlo over glasses."
+            f"Trajectories were cut where the potential energy settles. {_WINDOW}From the Arrhenius line "
+            f"{_LEFT_OUT}; its errors are drawn by Monte Carlo over glasses."
         )
     rmc = settings.get("rmc")
     if settings.get("measurements") and isinstance(rmc, Mapping) and {"runs", "moves_per_atom"} <= set(rmc):
@@ -192,18 +205,21 @@ def _factors(kind: str) -> str:
 def _transport(transport: Mapping[str, Any], analysis: Mapping[str, Any], result: Result | None) -> str:
     temperatures = join_words([f"{t:g}" for t in analysis["temperatures_K"]])
     text = (
-        f"Every glass then ran at constant volume at {temperatures} K: {transport['equilibration_ps']:g} ps to settle, "
-        f"{transport['time_ps']:g} ps recorded every {transport['frame_interval_fs']:g} fs, with a time step of "
-        f"{transport['timestep_fs']:g} fs. Diffusivities are slopes of the mean squared displacement where it grows "
-        "linearly; where it does not, an upper bound is given. "
+        f"Every glass then ran at constant volume ({_VOLUME_OF_GLASS}) at {temperatures} K: "
+        f"{transport['equilibration_ps']:g} ps to settle, {transport['time_ps']:g} ps recorded every "
+        f"{transport['frame_interval_fs']:g} fs, with a time step of {transport['timestep_fs']:g} fs. {_WINDOW}"
     )
     above = transport["include_above_glass_transition"]
-    text += "Temperatures above the glass transition of the quench were kept. " if above else ""
+    kept = "Temperatures above the glass transition of the quench, and those of a framework that diffuses, were kept. "
+    text += kept if above else ""
     row = None if result is None else result.row("conductivity_298K_mS_cm")
     if row is None:
         return text.strip()
-    rule = "" if above else ", from which temperatures above the glass transition of the quench are left out"
-    return f"{text}The conductivity at 298 K follows from a weighted Arrhenius line{rule}: {row.method}."
+    rule = "" if above else f", from which {_LEFT_OUT}"
+    spared = (
+        "" if above else " (A framework that diffuses is no reason where fewer than two temperatures would remain.)"
+    )
+    return f"{text}The conductivity at 298 K follows from a weighted Arrhenius line{rule}: {row.method}.{spared}"
 
 
 def _refinement(refinement: Refinement) -> str:
@@ -217,7 +233,10 @@ def _statistics(series: ReportSeries | None) -> str:
     n = 0 if series is None else series.n_glasses
     over = f"the {n} glasses" if n > 1 else "independent glasses"
     return (
-        f"Every number is a mean over {over} with its standard error. A difference from a published value is judged "
+        f"Numbers are means over {over} with the standard error, but for the glass transition, a mean over the glasses "
+        "whose quench shows a kink, the diffusivities, whose errors hold more than that scatter, and what is read from "
+        "the Arrhenius line (activation energy, prefactor, conductivity at 298 K), with errors by Monte Carlo. "
+        "A difference from a published value is judged "
         "at 95 % by Welch's t for so few glasses, diffusivities and conductivities as logarithms, corrected for the "
         "number of comparisons (Holm); errors of the potential, the cell size and the cooling rate are not in it."
     )

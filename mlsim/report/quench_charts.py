@@ -20,10 +20,15 @@ Floats = NDArray[np.float64]
 
 
 def quench_means(part: ThermoPart) -> tuple[Floats, Floats, Floats | None]:
-    """Return temperature (K), density (g/cm³) and energy (eV per atom, None where not kept) in bins of 25 K.
+    """Return temperature (K), density (g/cm³) and energy (eV per atom, None where not kept) along the quench.
 
-    Only rows at constant pressure count: those whose density is not that of the row before.
+    Means over 10 K of the ramp, as the glass transition is read from. A series of an earlier version lacks them: then
+    means over 25 K of the cell's own temperature, which scatters by √(2/3N) about the ramp and smears the kink, of
+    rows at constant pressure, those whose density is not that of the row before.
     """
+    if part.quench is not None:
+        ramp = part.quench
+        return np.array(ramp.temperature_K), np.array(ramp.density_g_cm3), np.array(ramp.energy_eV_per_atom)
     temperature, density = np.array(part.temperature_K), np.array(part.density_g_cm3)
     moving = np.flatnonzero(np.diff(density, prepend=density[:1]) != 0)
     if not moving.size:
@@ -39,7 +44,7 @@ def quench_means(part: ThermoPart) -> tuple[Floats, Floats, Floats | None]:
 
 
 def quench(series: ReportSeries, transition: Estimate | None) -> Chart | None:
-    """Density, and below it energy where it was kept, against temperature; the glass transition as a band."""
+    """Density, and below it energy where it was kept, against temperature, with the fits; the transition as a band."""
     parts = [(part, *quench_means(part)) for part in series.thermo]
     parts = [entry for entry in parts if len(entry[1]) > 1]
     if not parts:
@@ -47,24 +52,51 @@ def quench(series: ReportSeries, transition: Estimate | None) -> Chart | None:
     both = any(entry[3] is not None for entry in parts)
     data: list[dict[str, Any]] = []
     for i, (part, temperature, density, energy) in enumerate(parts):
+        colour = SERIES[i % len(SERIES)]
         shared = {
             "type": "scatter",
-            "mode": "lines+markers",
+            "mode": "lines+markers" if part.quench is None else "markers",
             "name": escaped(part.label),
             "legendgroup": part.label,
             "x": rounded(temperature.tolist()),
-            "line": {"color": SERIES[i % len(SERIES)], "width": 1.4},
-            "marker": {"size": 4},
+            "line": {"color": colour, "width": 1.4},
+            "marker": {"size": 4, "color": colour},
         }
         data.append({**shared, "y": rounded(density.tolist())})
         if energy is not None:
             data.append({**shared, "y": rounded(energy.tolist()), "yaxis": "y2", "showlegend": False})
+        data += _fits(part, colour)
     layout: dict[str, Any] = {"shapes": _transition(transition)}
     if both:
         layout["yaxis2"] = axis("energy (eV per atom)", domain=[0.0, 0.45])
     x = axis("temperature (K)", **({"anchor": "y2"} if both else {}))
     domain = {"domain": [0.55, 1.0]} if both else {}
     return chart(data, x, axis("density (g/cm³)", **domain), height=480 if both else 340, **layout)
+
+
+def _fits(part: ThermoPart, colour: str) -> list[dict[str, Any]]:
+    """Return the lines that look for a kink in one glass, dashed where there is none."""
+    ramp = part.quench
+    if ramp is None:
+        return []
+    lines = (
+        ("y", ramp.density_fit_g_cm3, ramp.kink_by_volume_K),
+        ("y2", ramp.energy_fit_eV_per_atom, ramp.kink_by_energy_K),
+    )
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": escaped(f"{part.label}: {'no kink' if kink is None else f'kink at {kink:.0f} K'}"),
+            "legendgroup": part.label,
+            "showlegend": False,
+            "x": rounded(ramp.temperature_K),
+            "y": rounded(values),
+            "yaxis": axis_name,
+            "line": {"color": colour, "width": 1.6, "dash": "dash" if kink is None else "solid"},
+        }
+        for axis_name, values, kink in lines
+    ]
 
 
 def _transition(estimate: Estimate | None) -> list[dict[str, Any]]:

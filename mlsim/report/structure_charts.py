@@ -35,6 +35,7 @@ LINK_NAMES: Final = {
 }
 JOINT_LINKS: Final = ("zr_zr_edge_fraction", "zr_zr_face_fraction")
 """Published only as a sum, which is called `JOINT_NAME`."""
+JOINT_LABEL: Final = "zr_zr_edge_or_face_fraction"
 JOINT_NAME: Final = "edge + face"
 
 _MOST_POLYHEDRA: Final = 10
@@ -189,12 +190,12 @@ def links(series: ReportSeries) -> Chart | None:
     errors: list[float] | None = [share.standard_error or 0.0 for share in kinds]
     if all(share.standard_error is None for share in kinds):
         errors = None
-    joint = [share.fraction for share in series.links if share.label in JOINT_LINKS]
+    joint = joint_links(series)
     published = published_links(series)
-    if JOINT_NAME in published and len(joint) == len(JOINT_LINKS):
+    if JOINT_NAME in published and joint is not None:
         names.append(JOINT_NAME)
-        values.append(sum(joint))
-        errors = None if errors is None else [*errors, 0.0]
+        values.append(joint[0])
+        errors = None if errors is None else [*errors, joint[1]]
     data = [_bars(_broken(names), values, errors, f"model ({series.n_glasses} glasses)", MODEL)]
     if published:
         source = escaped(_published_label(series))
@@ -248,11 +249,20 @@ def _lowered(formula: str) -> str:
     return lowered(formula)
 
 
+def joint_links(series: ReportSeries) -> tuple[float, float] | None:
+    """Return the share of links by edges and faces together and its standard error, 0 where it is not known."""
+    for share in series.links:
+        if share.label == JOINT_LABEL:
+            return share.fraction, share.standard_error or 0.0
+    parts = [share.fraction for share in series.links if share.label in JOINT_LINKS]
+    return (sum(parts), 0.0) if len(parts) == len(JOINT_LINKS) else None
+
+
 def published_links(series: ReportSeries) -> dict[str, float]:
     """Return the published shares of links by their name in words."""
     if series.published is None:
         return {}
-    names = {**LINK_NAMES, "zr_zr_edge_or_face_fraction": JOINT_NAME}
+    names = {**LINK_NAMES, JOINT_LABEL: JOINT_NAME}
     entries = ((words, series.published.value(name)) for name, words in names.items())
     return {words: entry.value for words, entry in entries if entry is not None}
 

@@ -33,7 +33,7 @@ _FIRST: Final = (
     "glass_transition_K",
 )
 _LINKS: Final = "Zr–Zr links"
-_SHELL: Final = re.compile(r"zr_(?:o|cl)_(?:coordination|distance_A)")
+_SHELL: Final = re.compile(r"zr_(?:o|cl)_(?:coordination|distance_A|peak_A)")
 _REASONS: Final[dict[Section, str]] = {
     "scattering": "No scattering curve: this run did not compute one.",
     "partials": "No partial pair distributions: this run did not compute them.",
@@ -195,16 +195,25 @@ def _headlines(
     verdicts: Mapping[str, str],
 ) -> tuple[Headline, ...]:
     weights = xray_weights(series.composition)
-    by_name = {row.name: row for _, rows in reversed(groups) for row in reversed(rows)}  # the first of each name
+    by_label = {(row.name, row.label): row for _, rows in groups for row in rows}
     found = []
     for name in headline_names(result.rows):
-        row = next(row for row in result.rows if row.name == name)
+        row = _headline_row(result.rows, name, series)
         limits = limits_of(row, weights, verdicts, series.arrhenius)
-        shown = by_name[name]
+        shown = by_label[name, label_of(name, row.temperature_K)[0]]
         if shown.group == _LINKS:  # its group stands above it in the full table only
             shown = replace(shown, label=f"{_LINKS}: {shown.label}")
         found.append(Headline(shown, limits))
     return tuple(found)
+
+
+def _headline_row(rows: Sequence[QuantityRow], name: str, series: ReportSeries) -> QuantityRow:
+    """Return the row of a name; of several temperatures the hottest of the Arrhenius line."""
+    found = [row for row in rows if row.name == name]
+    points = () if series.arrhenius is None else series.arrhenius.points
+    used = {point.temperature_K for point in points if point.used}
+    on_line = [row for row in found if row.temperature_K in used]
+    return max(on_line, key=lambda row: row.temperature_K or 0.0) if on_line else found[0]
 
 
 def _without_curves(run: RunFolder, title: str) -> ReportSeries:

@@ -44,9 +44,9 @@ GROUPS: Final = (
 _LABELS: Final[dict[str, Label]] = {
     "density_g_cm3": ("Mass density", "Structure"),
     "potential_energy_eV_per_atom": ("Potential energy per atom", "Structure"),
-    "zr_o_distance_A": ("Zr–O distance", "Structure"),
+    "zr_o_distance_A": ("Zr–O distance, mean of all bonds", "Structure"),
     "zr_o_coordination": ("O neighbours of Zr", "Structure"),
-    "zr_cl_distance_A": ("Zr–Cl distance", "Structure"),
+    "zr_cl_distance_A": ("Zr–Cl distance, mean of all bonds", "Structure"),
     "zr_cl_coordination": ("Cl neighbours of Zr", "Structure"),
     "zr_zr_corner_o_fraction": ("corner, through one O", "Zr–Zr links"),
     "zr_zr_corner_cl_fraction": ("corner, through one Cl", "Zr–Zr links"),
@@ -76,7 +76,7 @@ _LABELS: Final[dict[str, Label]] = {
 _PATTERNS: Final = tuple(
     (re.compile(pattern), words, group)
     for pattern, words, group in (
-        (r"([a-z]+)_([a-z]+)_distance_A", "{0}–{1} distance", "Structure"),
+        (r"([a-z]+)_([a-z]+)_distance_A", "{0}–{1} distance, mean of all bonds", "Structure"),
         (r"([a-z]+)_([a-z]+)_peak_A", "{0}–{1} peak of g(r)", "Structure"),
         (r"([a-z]+)_([a-z]+)_coordination", "{1} neighbours of {0}", "Structure"),
         (r"([a-z]+)_terminal_fraction", "{0} on one centre (terminal)", "Anion surroundings"),

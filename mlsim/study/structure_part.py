@@ -15,8 +15,8 @@ from mlsim.errors import DataError
 from mlsim.geometry import largest_exact_radius
 from mlsim.io.measurements import read_measurement
 from mlsim.io.results import QuantityRow, Reference
-from mlsim.io.series import CoordinationHistogram, Line, MeasuredCurve, Share, SnapshotPart, ThermoPart
-from mlsim.melt_quench import Glass, rocksalt_domains
+from mlsim.io.series import CoordinationHistogram, Line, MeasuredCurve, QuenchPart, Share, SnapshotPart, ThermoPart
+from mlsim.melt_quench import Glass, quench_curve, rocksalt_domains
 from mlsim.melt_quench.guards import thin_cell
 from mlsim.scattering import (
     over_glasses,
@@ -26,7 +26,7 @@ from mlsim.scattering import (
     total_scattering,
 )
 from mlsim.study.settings import MeasurementSettings, ScatteringSettings, StudySettings
-from mlsim.topology import Topology, bond_cutoffs, estimates_over_glasses, topology_of
+from mlsim.topology import Topology, bond_cutoffs, counting_method, estimates_over_glasses, topology_of
 from mlsim.units import G_CM3_PER_U_A3
 
 if TYPE_CHECKING:
@@ -78,9 +78,29 @@ def thermo_parts(glasses: Sequence[Glass]) -> tuple[ThermoPart, ...]:
                 density_g_cm3=tuple((mass / log.volume_A3[every] * G_CM3_PER_U_A3).tolist()),
                 energy_eV_per_atom=tuple((log.potential_energy_eV[every] / n_atoms).tolist()),
                 committee_eV_A=_committee(log.committee_deviation_eV_A, every),
+                quench=_quench_part(glass, mass / n_atoms),
             )
         )
     return tuple(parts)
+
+
+def _quench_part(glass: Glass, mass_per_atom_u: float) -> QuenchPart | None:
+    """Return the curves that the glass transition is read from; None for a quench too short for that."""
+    try:
+        energy = quench_curve(glass.log, len(glass.atoms), kind="energy")
+        volume = quench_curve(glass.log, len(glass.atoms), kind="volume")
+    except DataError:
+        return None
+    density, fit = (mass_per_atom_u / per_atom * G_CM3_PER_U_A3 for per_atom in (volume.values, volume.fitted))
+    return QuenchPart(
+        temperature_K=tuple(energy.temperature_K.tolist()),
+        density_g_cm3=tuple(density.tolist()),
+        density_fit_g_cm3=tuple(fit.tolist()),
+        energy_eV_per_atom=tuple(energy.values.tolist()),
+        energy_fit_eV_per_atom=tuple(energy.fitted.tolist()),
+        kink_by_volume_K=volume.kink_K if np.isfinite(volume.kink_K) else None,
+        kink_by_energy_K=energy.kink_K if np.isfinite(energy.kink_K) else None,
+    )
 
 
 def _committee(deviation: NDArray[np.float64] | None, every: slice) -> tuple[float, ...] | None:
@@ -166,24 +186,24 @@ def topology_part(
         topology_of(frames, cutoffs_A=cutoffs, center=wanted.center, bridging=wanted.bridging, mobile=wanted.mobile)
         for frames in ensembles
     ]
-    shown = ", ".join(
-        f"{'-'.join(pair)} {cutoffs[pair]:.2f} Å"
-        for anion in glasses[0].bridging
-        if (pair := (min(wanted.center, anion), max(wanted.center, anion))) in cutoffs
-    )
-    method = f"bonds shorter than {shown}"
     estimates = estimates_over_glasses(glasses)
-    rows = tuple(QuantityRow(name, e, method, reference=references.get(name)) for name, e in estimates.items())
+    bridging = glasses[0].bridging
+    methods = {
+        name: counting_method(name, cutoffs, center=wanted.center, bridging=bridging, mobile=wanted.mobile)
+        for name in estimates
+    }
+    rows = tuple(QuantityRow(name, e, methods[name], reference=references.get(name)) for name, e in estimates.items())
     series: dict[str, Any] = {
-        "coordination": tuple(_histogram(glasses, wanted.center, anion) for anion in glasses[0].bridging),
+        "coordination": tuple(_histogram(glasses, wanted.center, anion) for anion in bridging),
         "links": tuple(
             Share(label=name, fraction=_share(e.value), standard_error=e.standard_error)
             for name, e in estimates.items()
             if name.startswith(f"{wanted.center}_{wanted.center}_".lower())
-        ),
+        )
+        + _edges_and_faces(glasses, wanted.center),
     }
-    series["snapshot"] = _snapshot(ensembles[0][-1], wanted.center, glasses[0].bridging, cutoffs)
-    if "Cl" in glasses[0].bridging:
+    series["snapshot"] = _snapshot(ensembles[0][-1], wanted.center, bridging, cutoffs)
+    if "Cl" in bridging:
         series["cl_by_zr"] = _environments(glasses, "Cl")
     return StructurePart(rows, series)
 
@@ -305,6 +325,15 @@ def _environments(glasses: Sequence[Topology], anion: str) -> tuple[Share, ...]:
         Share(label=label, fraction=_share(e.value), standard_error=e.standard_error)
         for label, e in zip(("0", "1", "2", "3"), estimates, strict=True)
     )
+
+
+def _edges_and_faces(glasses: Sequence[Topology], center: str) -> tuple[Share, ...]:
+    """Links through two anions or more, added up in each glass: their errors are not independent."""
+    found = [shares["edge"] + shares["face"] for glass in glasses if (shares := glass.link_fractions())]
+    if not found:
+        return ()
+    name, estimate = f"{center}_{center}_edge_or_face_fraction".lower(), estimate_over(found, "1")
+    return (Share(label=name, fraction=_share(estimate.value), standard_error=estimate.standard_error),)
 
 
 def _pair(name: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -82,7 +82,8 @@ def transport_part(
             "probability if the line is straight"
         )
         notes.extend(f"Arrhenius line: {flag}" for flag in fit.flags)
-    haven = _haven(pairs)
+    liquid = {t for t in temperatures if framework[t] is not None or (limit is not None and t > limit)}
+    haven = _haven(pairs, () if fit is None else fit.temperatures_K.tolist(), liquid)
     if haven is not None:
         rows.append(haven)
     series: dict[str, Any] = {
@@ -107,8 +108,8 @@ def _transition(quenches: Sequence[ThermoLog], n_atoms: int) -> tuple[list[Quant
         except MlsimError as error:
             notes.append(str(error))
             continue
-        method = f"kink of the {kind} of the quench"
-        return [QuantityRow(f"glass_transition{ending}_K", found.temperature, method)], notes
+        notes += [found.caution] if found.caution else []
+        return [QuantityRow(f"glass_transition{ending}_K", found.temperature, found.method)], notes
     return [], list(dict.fromkeys(notes))
 
 
@@ -160,12 +161,20 @@ def _fit_rows(
     ]
 
 
-def _haven(pairs: Mapping[float, tuple[Diffusion, Diffusion]]) -> QuantityRow | None:
-    """Return the Haven ratio at the highest temperature that gives one: there the statistics are best."""
-    for temperature in sorted(pairs, reverse=True):
+def _haven(
+    pairs: Mapping[float, tuple[Diffusion, Diffusion]], line_K: Collection[float], liquid: Collection[float]
+) -> QuantityRow | None:
+    """Return the Haven ratio at the hottest temperature of the line that gives one: there the statistics are best.
+
+    Where no temperature of the line does, at the hottest other one of the glass, and only then of the liquid.
+    """
+    order = sorted(pairs, key=lambda t: (t in line_K, t not in liquid, t), reverse=True)
+    for temperature in order:
         ratio = haven_ratio(*pairs[temperature])
         if ratio is not None:
-            return QuantityRow("haven_ratio", ratio, "tracer over collective diffusivity", temperature_K=temperature)
+            method = "tracer over collective diffusivity"
+            method += "; a liquid there" if temperature in liquid else ""
+            return QuantityRow("haven_ratio", ratio, method, temperature_K=temperature)
     return None
 
 
@@ -181,8 +190,9 @@ def _notes(mobile: Mapping[float, Diffusion], framework: Mapping[float, Diffusio
             for t, d in liquid.items()
         )
         notes.append(
-            f"the framework diffuses as well at {', '.join(f'{t:g}' for t in liquid)} K ({listed}): that is a liquid "
-            "above the glass transition, and a line from there does not hold for the glass at 298 K"
+            f"the framework diffuses as well at {', '.join(f'{t:g}' for t in liquid)} K ({listed}): a liquid on the "
+            "time scale of these runs, whatever the kink of the quench says, and a line from there does not hold for "
+            "the glass at 298 K"
         )
     return notes
 
@@ -213,6 +223,14 @@ def _msd_part(diffusion: Diffusion, ion: str) -> MsdPart:
     )
 
 
+def _doubt(diffusion: Diffusion, moving: Diffusion | None) -> str:
+    """Why a point of the Arrhenius plot should be doubted, or nothing; the caveats say more."""
+    if moving is not None:
+        return f"{moving.label} diffuses as well: liquid"
+    window = diffusion.window
+    return "" if window is None or window.proportional else f"MSD ~ t^{window.log_slope:.2f} only"
+
+
 def _arrhenius_part(
     mobile: Mapping[float, Diffusion],
     framework: Mapping[float, Diffusion | None],
@@ -233,7 +251,7 @@ def _arrhenius_part(
                 standard_error_cm2_s=value.standard_error,
                 diffusive=diffusion.diffusive,
                 used=temperature in used,
-                note="" if moving is None else f"{moving.label} diffuses as well: liquid",
+                note=_doubt(diffusion, moving),
             )
         )
     if fit is None:
@@ -241,10 +259,13 @@ def _arrhenius_part(
     inverse = np.linspace(1 / max(mobile), 1 / _ROOM_K, 60)
     grid = 1 / inverse
     intervals = [fit.diffusivity_interval(float(t), _ONE_SIGMA) for t in grid]
+    wide = [fit.diffusivity_interval(float(t), 0.95) for t in grid]
     return ArrheniusPart(
         points=tuple(points),
         line=Line(x=tuple(grid.tolist()), y=tuple(fit.diffusivity_at(float(t)).value for t in grid)),
         line_low=tuple(interval.low for interval in intervals),
         line_high=tuple(interval.high for interval in intervals),
+        line_low_95=tuple(interval.low for interval in wide),
+        line_high_95=tuple(interval.high for interval in wide),
         carriers_per_A3=carriers,
     )

@@ -5,6 +5,7 @@
 
 from mlsim.topology.bonds import Bonds, bonds_of, links_between, neighbour_counts, polyhedra_of
 from mlsim.topology.consistency import bond_counting, cutoff_effects, implied_coordination
+from mlsim.topology.counted import counted_pairs, counting_method
 from mlsim.topology.cutoffs import BondCutoff, bond_cutoffs, chosen_cutoffs
 from mlsim.topology.glass import Topology, estimates_over_glasses, topology_of
 from mlsim.topology.network import bond_angles, clusters_of, linked_centres, rings_of
@@ -20,6 +21,8 @@ __all__ = [
     "bonds_of",
     "chosen_cutoffs",
     "clusters_of",
+    "counted_pairs",
+    "counting_method",
     "cutoff_effects",
     "estimates_over_glasses",
     "implied_coordination",

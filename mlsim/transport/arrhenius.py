@@ -331,6 +331,7 @@ def _flagged(fit: ArrheniusFit, points: Sequence[Diffusion | tuple[float, Estima
             f"ln D bends: Vogel-Fulcher-Tammann with T0 = {fit.vogel.t0_K:.0f} K is more likely than a straight line "
             f"({fit.vogel.probability:.0%}); intervals hold both"
         )
+    flags += _not_proportional(points, fit.temperatures_K)
     for point in points:
         if isinstance(point, Diffusion) and not point.diffusive and point.upper_bound_cm2_s is not None:
             low = fit.diffusivity_interval(point.temperature_K, 0.95).low
@@ -340,6 +341,24 @@ def _flagged(fit: ArrheniusFit, points: Sequence[Diffusion | tuple[float, Estima
                     f"({low:.2g} against {point.upper_bound_cm2_s:.2g} cm2/s): not Arrhenius, or not in equilibrium"
                 )
     return replace(fit, flags=tuple(flags))
+
+
+def _not_proportional(points: Sequence[Diffusion | tuple[float, Estimate]], temperatures_K: Floats) -> list[str]:
+    """Return a sentence with the points of the line whose displacement is not proportional to time yet, or nothing."""
+    on_line = {round(float(t), 6) for t in temperatures_K}
+    slow = [
+        f"{p.temperature_K:g} K (t^{p.window.log_slope:.2f})"
+        for p in points
+        if isinstance(p, Diffusion) and p.window is not None and not p.window.proportional
+        if round(p.temperature_K, 6) in on_line
+    ]
+    if not slow:
+        return []
+    return [
+        f"the mean squared displacement is not proportional to time yet at {', '.join(slow)}: a constant offset, by "
+        "rattling and hops that are undone, leaves D right, but a slope that still falls makes D too large, most at "
+        "the coldest, Ea too low and the conductivity at 298 K too high; longer runs tell"
+    ]
 
 
 def _central(values: Floats, level: float) -> tuple[float, float]:

@@ -50,6 +50,7 @@ SLOPE_TOLERANCE = 0.15
 LARGEST_TOLERANCE = 0.20
 SETTLED_HOPS = 3.0  # squared hop lengths: hops of which 30 % are undone raise the slope by 0.1 % from there on
 USUAL_BACK_HOPS = 0.3  # undone by the next: 0.1 to 0.4 in our glasses and crystals
+LEAST_EXPONENT = 0.9  # below it the offset of the line is over a fifth of 6 D t at the start of the window
 _SPAN = 4.0
 _LATEST_START = 0.125  # of the trajectory: the window then ends at half of it
 _MOST_LAGS = 25
@@ -81,6 +82,11 @@ class FitWindow:
             f"{self.start_ps:.3g} to {self.stop_ps:.3g} ps (MSD ~ t^{self.log_slope:.2f}, "
             f"from {self.start_msd_A2:.3g} Å²)"
         )
+
+    @property
+    def proportional(self) -> bool:
+        """False where the mean squared displacement grows slower than t^0.9, so that D rests on the line's offset."""
+        return self.log_slope >= LEAST_EXPONENT
 
     def extended(self, factor: float, longest_ps: float) -> FitWindow:
         """Return the window that ends `factor` times later, but not after the longest lag."""

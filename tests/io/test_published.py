@@ -16,9 +16,9 @@ BEST = "Li3ZrCl4O1.5"
 
 # Zhang et al., J. Am. Chem. Soc. 2024, 146, 2977: value, error where one is given
 PUBLISHED = {
-    "zr_o_distance_A": (2.07, None),
+    "zr_o_peak_A": (2.07, None),
     "zr_o_coordination": (2.5, None),
-    "zr_cl_distance_A": (2.49, None),
+    "zr_cl_peak_A": (2.49, None),
     "zr_cl_coordination": (5.6, None),
     "zr_zr_corner_o_fraction": (0.37, None),
     "zr_zr_corner_cl_fraction": (0.55, None),
@@ -50,6 +50,15 @@ def test_every_reference_names_its_method_and_doi() -> None:
 def test_what_has_no_published_counterpart_has_no_reference(name: str) -> None:
     sample = published_sample(BEST)
     assert sample is not None and sample.reference_for(name) is None
+
+
+def test_a_distance_from_exafs_stands_beside_the_peak_and_not_beside_the_mean_bond() -> None:
+    sample = published_sample(BEST)
+    assert sample is not None
+    for anion in ("o", "cl"):
+        assert sample.reference_for(f"zr_{anion}_peak_A").source.startswith("EXAFS")  # type: ignore[union-attr]
+        assert sample.reference_for(f"zr_{anion}_distance_A") is None
+    assert any("beside the peak of our g(r), not beside our mean bond" in note for note in sample.notes)
 
 
 def test_cl_with_li_around_is_kept_apart_from_cl_without_zr() -> None:

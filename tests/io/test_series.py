@@ -11,7 +11,17 @@ import pytest
 from mlsim.curve import Curve, Measurement, Quantity
 from mlsim.errors import DataError
 from mlsim.io.published import published_sample
-from mlsim.io.series import ArrheniusPart, ArrheniusPoint, Line, MeasuredCurve, MsdPart, read_series, write_series
+from mlsim.io.series import (
+    ArrheniusPart,
+    ArrheniusPoint,
+    Line,
+    MeasuredCurve,
+    MsdPart,
+    QuenchPart,
+    ThermoPart,
+    read_series,
+    write_series,
+)
 
 SMALLEST = {"title": "t", "composition": "LiCl", "preset": "quick"}
 
@@ -63,6 +73,25 @@ def test_parts_check_their_lengths() -> None:
     point = ArrheniusPoint(temperature_K=700, diffusivity_cm2_s=1e-6)
     with pytest.raises(ValueError, match="line 2, line_low 1"):
         ArrheniusPart(points=(point,), line=Line(x=(1.0, 2.0), y=(1.0, 2.0)), line_low=(1.0,))
+    with pytest.raises(ValueError, match="line 2, line_high_95 1"):
+        ArrheniusPart(points=(point,), line=Line(x=(1.0, 2.0), y=(1.0, 2.0)), line_high_95=(1.0,))
+    two, one = (1.0, 2.0), (1.0,)
+    with pytest.raises(ValueError, match="temperature_K 2, density_g_cm3 2, density_fit_g_cm3 1"):
+        QuenchPart(
+            temperature_K=two,
+            density_g_cm3=two,
+            density_fit_g_cm3=one,
+            energy_eV_per_atom=two,
+            energy_fit_eV_per_atom=two,
+        )
+
+
+def test_a_series_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    history = {"label": "glass 1", "time_ps": [0, 1], "temperature_K": [900, 300], "density_g_cm3": [1.8, 2.0]}
+    line = {"points": [], "line": {"x": [700, 298], "y": [1e-5, 1e-8]}, "line_low": [1e-5, 1e-9]}
+    series = read_series(write_series(tmp_path / "s.json", {**SMALLEST, "thermo": [history], "arrhenius": line}))
+    assert isinstance(series.thermo[0], ThermoPart) and series.thermo[0].quench is None
+    assert series.arrhenius is not None and series.arrhenius.line_low_95 is None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from mlsim.curve import estimate_over
 from mlsim.errors import DataError, NotConverged
-from mlsim.melt_quench import ThermoLog, glass_transition
+from mlsim.melt_quench import ThermoLog, glass_transition, quench_curve
 
 
 def quench_log(rng, tg=800.0, kink=0.5, step=0.0, noise=1.0, rows=4000):
@@ -58,3 +58,28 @@ def test_a_log_without_quench_is_refused():
     )
     with pytest.raises(DataError, match="no quenches given"):
         glass_transition([], 1)
+
+
+def test_how_many_glasses_show_a_kink_is_said():
+    rng = np.random.default_rng(3)
+    bent, straight = quench_log(rng), [quench_log(rng, kink=0.0) for _ in range(3)]
+    one = glass_transition([bent, *straight], 1)
+    assert (one.n_kinks, one.n_glasses, one.temperature.n_independent) == (1, 4, 1)
+    assert one.method == "kink of the energy along the quench, in 1 of 4 glasses"
+    assert one.caution == (
+        f"glass transition by the energy: {one.temperature.value:.0f} K rests on the 1 of 4 glasses that show a kink"
+    )
+    all_of_them = glass_transition([bent, bent], 1)
+    assert all_of_them.method.endswith("in 2 of 2 glasses") and all_of_them.caution == ""
+
+
+def test_the_curve_of_one_glass_is_the_one_that_the_transition_is_read_from():
+    rng = np.random.default_rng(4)
+    logs = [quench_log(rng), quench_log(rng, kink=0.0)]
+    found = glass_transition(logs, 1)
+    for log, kelvin, fitted, kink in zip(logs, found.temperature_K, found.fitted, found.per_glass_K, strict=True):
+        curve = quench_curve(log, 1)
+        np.testing.assert_array_equal(curve.temperature_K, kelvin)
+        np.testing.assert_array_equal(curve.fitted, fitted)
+        np.testing.assert_equal(curve.kink_K, kink)
+        assert kelvin.max() <= 1505  # of the ramp: the cell's own temperature scatters by 5 % about it

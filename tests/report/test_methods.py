@@ -17,13 +17,15 @@ from mlsim.errors import DataError
 from mlsim.io.model_card import read_card_errors
 from mlsim.io.results import Provenance, QuantityRow, Result
 from mlsim.io.run_folder import read_run
-from mlsim.io.series import ThermoPart
+from mlsim.io.series import QuenchPart, Share, ThermoPart
 from mlsim.report.alt_text import alternative_texts
 from mlsim.report.charts import all_charts
 from mlsim.report.constraints import extrapolated, limits_of, sampled, xray_weights
 from mlsim.report.methods import all_settings, methods_text, series_methods
 from mlsim.report.quench_charts import quench_means
+from mlsim.report.view import view_of
 from mlsim.shipped import shipped_folder
+from mlsim.transport import HOP_LENGTH_A, fit_window
 
 RESULT = Result(tuple(made_up_rows()), Provenance(potential_sha256="a" * 64, versions={"numpy": "2.0"}))
 
@@ -58,6 +60,26 @@ def test_the_text_names_what_a_reader_must_know_to_do_it_again() -> None:
         assert words in text, words
 
 
+def test_the_text_has_the_rules_of_the_analysis_and_not_simpler_ones() -> None:
+    settings = json.loads(json.dumps(made_up_settings()))
+    one = " ".join(methods_text(settings, made_up_series(), RESULT))
+    run = {"time_ps": 500.0, "equilibration_ps": 10.0, "timestep_fs": 2.0, "interval_ps": 0.1}
+    many = " ".join(series_methods({"md": {**run, "temperatures_K": [450.0]}}))
+    settled = fit_window.SETTLED_HOPS * HOP_LENGTH_A**2
+    assert (fit_window._LATEST_START, fit_window._SPAN, fit_window.LARGEST_TOLERANCE) == (1 / 8, 4, 0.2)
+    for text in (one, many):
+        assert f"3a² = {settled:.0f} Å² (a = {HOP_LENGTH_A:g} Å, a hop), or at an eighth of the trajectory" in text
+        assert "a line with an intercept" in text and "ends at four times that time" in text
+        assert "t^b with b within 0.2 of one, plus twice the error of b" in text and "linearly" not in text
+        assert "those at which the framework diffuses as well, and upper bounds are left out" in text
+        assert "mean over the second half of the last hold at constant pressure" in text
+    assert "for a crystal that of the cell relaxed at zero pressure and 0 K" in many
+    assert "Every number is a mean" not in one and "a mean over the glasses whose quench shows a kink" in one
+    settings["simulation"]["transport"]["include_above_glass_transition"] = True
+    kept = " ".join(methods_text(settings, made_up_series(), RESULT))
+    assert "those of a framework that diffuses, were kept" in kept and "left out" not in kept
+
+
 def test_without_settings_and_curves_the_text_keeps_to_what_is_known() -> None:
     text = methods_text(None, None, RESULT)
     assert len(text) == 2 and "independent glasses" in text[0] and "mlsim" in text[1]
@@ -89,6 +111,10 @@ def test_the_band_at_the_cold_end_scales_the_conductivity() -> None:
     row = QuantityRow("conductivity_298K_mS_cm", Estimate(2.0, 1.0, 4, "mS/cm"), "x, extrapolated from 600 to 900 K; y")
     assert extrapolated(row, made_up_series().arrhenius) == "extrapolated from 600–900 K: 0.8 to 6 mS/cm at 68 %"
     assert "leaves" not in limits_of(row, {}, {}, made_up_series().arrhenius)
+    line = made_up_series().arrhenius
+    assert line is not None
+    wide = line.model_copy(update={"line_low_95": (1e-5, 2e-9), "line_high_95": (3e-5, 5e-8)})
+    assert extrapolated(row, wide) == "extrapolated from 600–900 K: 0.4 to 10 mS/cm at 95 %"
     assert "line from 600 to 900 K" in limits_of(row, {}, {}, None)
 
 
@@ -109,6 +135,55 @@ def test_quench_means_take_rows_at_constant_pressure_only() -> None:
     np.testing.assert_allclose(means, [1.705, 1.605])
     np.testing.assert_allclose(temperature, [311.0, 1502.0])
     assert energy is None
+
+
+def ramp(kink_K: float | None) -> QuenchPart:
+    kelvin = np.linspace(1495.0, 305.0, 120)
+    energy = -5 + 1e-4 * kelvin
+    return QuenchPart(
+        temperature_K=tuple(kelvin),
+        density_g_cm3=tuple(2.1 - 2e-4 * kelvin),
+        density_fit_g_cm3=tuple(2.1 - 2e-4 * kelvin),
+        energy_eV_per_atom=tuple(energy),
+        energy_fit_eV_per_atom=tuple(energy),
+        kink_by_energy_K=kink_K,
+    )
+
+
+def test_the_plot_of_the_quench_is_the_curve_and_the_fit_that_the_transition_is_read_from() -> None:
+    part = made_up_series().thermo[0]  # its own temperature begins at 2000 K
+    glasses = tuple(part.model_copy(update={"quench": ramp(kink)}) for kink in (1144.0, None))
+    temperature, density, energy = quench_means(glasses[0])
+    assert temperature.max() == 1495.0 and len(temperature) == len(density) == 120
+    assert energy is not None and len(energy) == 120
+    chart = all_charts(made_up_series(thermo=glasses))["quench"]
+    fits = [trace for trace in chart["data"] if trace["mode"] == "lines" and trace["yaxis"] == "y2"]
+    assert [trace["line"]["dash"] for trace in fits] == ["solid", "dash"]
+    assert [trace["name"] for trace in fits] == ["glass 1: kink at 1144 K", "glass 1: no kink"]
+    assert max(max(trace["x"]) for trace in chart["data"]) == 1495.0
+
+
+def test_a_glass_transition_says_in_how_many_glasses() -> None:
+    method = "kink of the energy along the quench, in 1 of 4 glasses"
+    row = QuantityRow("glass_transition_K", Estimate(1144.0, None, 1, "K"), method)
+    assert limits_of(row, {}, {}) == "a kink in 1 of 4 glasses; n = 1: the spread is not known"
+
+
+def test_the_first_haven_ratio_is_that_of_the_hottest_point_of_the_line(run_folder: Any) -> None:
+    rows = [row for row in made_up_rows() if row.name != "haven_ratio"]
+    for kelvin in (600.0, 900.0, 1200.0):  # the line has 900 K only
+        rows.append(QuantityRow("haven_ratio", Estimate(kelvin / 2000, 0.1, 4, "1"), "made up", kelvin))
+    shown = {line.row.name: line.row for line in view_of(read_run(run_folder(rows))).headlines}
+    assert shown["haven_ratio"].label == "Haven ratio at 900 K" and shown["haven_ratio"].ours.startswith("0.45")
+
+
+def test_edges_and_faces_together_have_the_error_over_glasses() -> None:
+    series = made_up_series()
+    joint = Share(label="zr_zr_edge_or_face_fraction", fraction=0.2, standard_error=0.07)
+    for links, error in ((series.links, 0.0), ((*series.links, joint), 0.07)):
+        bars = all_charts(series.model_copy(update={"links": links}))["links"]["data"][0]
+        assert bars["x"][-1] == "edge + face" and len(bars["x"]) == 5
+        assert bars["error_y"]["array"][-1] == error
 
 
 def test_a_committee_is_drawn_where_there_is_one() -> None:

@@ -11,7 +11,7 @@ from ase import Atoms
 
 from mlsim.curve import Estimate
 from mlsim.errors import DataError, SettingsError
-from mlsim.topology import Topology, estimates_over_glasses, topology_of
+from mlsim.topology import Topology, counted_pairs, counting_method, estimates_over_glasses, topology_of
 
 CUTOFFS = {("Zr", "O"): 3.2, ("Zr", "Cl"): 3.9, ("Cl", "Li"): 3.3}
 
@@ -246,3 +246,23 @@ def test_glasses_of_different_kind_are_not_averaged(glass: Atoms) -> None:
         estimates_over_glasses([one, other])
     with pytest.raises(DataError, match="topology: no glasses to average"):
         estimates_over_glasses([])
+
+
+def test_a_method_names_every_pair_whose_cutoff_changes_the_number(glass: Atoms) -> None:
+    roles = {"center": "Zr", "bridging": ("O", "Cl"), "mobile": "Li"}
+    cutoffs = {("O", "Zr"): 3.2, ("Cl", "Zr"): 3.9, ("Cl", "Li"): 3.3, ("Li", "O"): 3.1, ("Li", "Zr"): 3.5}
+    before = estimates_over_glasses([topology_of([glass], cutoffs_A=cutoffs, **roles)])
+    counted = {name: counted_pairs(name, **roles) for name in before}
+    touched: set[tuple[str, str]] = set()
+    for pair in cutoffs:
+        for factor in (0.8, 1.2):
+            moved = {**cutoffs, pair: factor * cutoffs[pair]}
+            after = estimates_over_glasses([topology_of([glass], cutoffs_A=moved, **roles)])
+            changed = [n for n, e in before.items() if n not in after or after[n].value != pytest.approx(e.value)]
+            assert all(pair in counted[name] for name in changed), pair
+            touched |= {pair} if changed else set()
+    assert touched == set(cutoffs) - {("Li", "Zr")}
+    said = counting_method("li_o_coordination", cutoffs, **roles)
+    assert said == "bonds shorter than Li-O 3.10 Å"
+    assert counting_method("cl_terminal_fraction", cutoffs, **roles) == "bonds shorter than Cl-Zr 3.90 Å"
+    assert counting_method("zr_rings_4_per_zr", cutoffs, **roles) == "bonds shorter than O-Zr 3.20 Å, Cl-Zr 3.90 Å"

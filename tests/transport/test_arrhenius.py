@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -257,6 +258,20 @@ def test_temperatures_left_out_for_another_reason_are_named_with_it():
     fit = arrhenius(points([450, 500, 550, 700]), left_out={700.0: "Cl diffuses as well", 900.0: "not there"})
     assert list(fit.temperatures_K) == [450, 500, 550]
     assert fit.flags == ("700 K left out: Cl diffuses as well",)
+
+
+def test_points_whose_displacement_is_not_proportional_to_time_are_named():
+    rng = np.random.default_rng(5)
+    linear = diffusivity([charged_walk(rng, 2000, 20, 0.2, hop_A=2.5)], "Li")
+    slow = replace(linear.window, log_slope=0.81)
+    kelvin = (600.0, 700.0, 800.0)
+    given = [replace(linear, temperature_K=t, window=slow if t < 750 else linear.window) for t in kelvin]
+    assert not slow.proportional and linear.window.proportional
+    said = [flag for flag in arrhenius(given).flags if "proportional" in flag]
+    assert len(said) == 1 and "at 600 K (t^0.81), 700 K (t^0.81): a constant offset" in said[0]
+    assert not [f for f in arrhenius([replace(d, window=linear.window) for d in given]).flags if "proportional" in f]
+    off_line = arrhenius(given, left_out={600.0: "said so"})
+    assert any("at 700 K (t^0.81): a constant" in flag for flag in off_line.flags)
 
 
 def test_a_bent_line_is_found_and_a_straight_one_is_not_bent():

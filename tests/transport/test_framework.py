@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from walks import CELL
 
-from mlsim.study.transport_part import _left_out
+from mlsim.study.transport_part import _haven, _left_out
 from mlsim.trajectory import Trajectory
-from mlsim.transport import diffusivity, framework_diffusivities, framework_undecided, liquid_reason
+from mlsim.transport import diffusivities, diffusivity, framework_diffusivities, framework_undecided, liquid_reason
 
 
 def salt(rng, d_cl, n_frames=600):
@@ -63,3 +63,19 @@ def test_a_study_leaves_the_liquid_out_as_long_as_a_line_remains(flowing, asked,
     found, notes = _left_out(dict.fromkeys(kelvins, lithium), others, settings)
     assert set(found) == left_out
     assert len(notes) == said
+
+
+@pytest.mark.parametrize(
+    ("line", "liquid", "hottest"),
+    [
+        ((600.0, 700.0), (800.0,), 700.0),  # the hottest of the line, though a liquid gives one as well
+        ((), (800.0,), 700.0),  # no line: the hottest of the glass
+        ((600.0, 700.0, 800.0), (), 800.0),
+        ((), (600.0, 700.0, 800.0), 800.0),
+    ],
+)
+def test_the_haven_ratio_of_a_study_is_that_of_the_hottest_point_of_the_line(line, liquid, hottest):
+    pair = diffusivities([salt(np.random.default_rng(4), 0.0)], "Li")
+    row = _haven(dict.fromkeys((600.0, 700.0, 800.0), pair), line, liquid)
+    assert row.temperature_K == hottest
+    assert row.method.endswith("; a liquid there") is (hottest in liquid)
