@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mlsim.composition import Composition
 from mlsim.errors import MlsimError
 from mlsim.io.published import published_sample
 from mlsim.io.series import PotentialPart, ReportSeries, Section
@@ -96,7 +97,11 @@ def study_of(system: SystemFolder) -> StudySettings:
             timestep_fs=md.timestep_fs,
             frame_interval_fs=md.interval_ps * 1000,
         ),
-        topology=TopologySettings(center=campaign.center, bridging=campaign.bridging, mobile=campaign.mobile),
+        topology=TopologySettings(
+            center=campaign.center,
+            bridging=tuple(anion for anion in campaign.bridging if anion in Composition.parse(own.formula).elements),
+            mobile=campaign.mobile,
+        ),
         scattering=ScatteringSettings(q_max_per_A=campaign.scattering.q_max_per_A),
     )
 
@@ -111,8 +116,6 @@ def _made_with(system: SystemFolder, settings: StudySettings) -> dict[str, Any]:
 
 
 def _whole(formula: str, atoms: int) -> int:
-    from mlsim.composition import Composition
-
     return Composition.parse(formula).nearest_atom_number(atoms)
 
 
