@@ -227,7 +227,20 @@ def test_the_answer_stands_before_everything_else(run_folder: Writer) -> None:
     assert head.index("Li conductivity at 298 K") < head.index("Mass density") < head.index("O neighbours of Zr")
     assert "Zr–Zr links: corner, through one O" in head and "polyhedron" not in head
     assert "n = 4 leaves ±0.064 g/cm³ (3 %) at 95 %" in head
-    assert "Zr–Cl is 37 % of the X-ray total" in head
+    assert "of the X-ray total" not in text  # no X-ray data entered
+
+
+def test_the_weight_of_a_pair_limits_a_number_only_where_x_ray_data_entered(full_folder: Path) -> None:
+    assert "Zr–Cl is 37 % of the X-ray total" in _page(full_folder).text
+
+
+def test_the_dagger_and_the_line_on_convergence_are_not_folded(run_folder: Writer) -> None:
+    note = "distance moved in the melt and overlap: Cl 5.2 Å, 0.02 ± 0.02; Zr 3.5 Å, 0.11 ± 0.02 (remembers: longer)"
+    text = write_report(run_folder(notes=(note,))).read_text(encoding="utf-8")
+    open_text = re.sub(r"<details.*?</details>", "", text, flags=re.S)
+    assert "† published without an error (" in open_text
+    assert "Converged: the framework rests (900 K); the melt has forgotten the packing of Cl." in open_text
+    assert "Not converged: " in open_text and "remembers the packing of Zr (overlap 0.11)" in open_text
 
 
 def test_every_number_is_in_the_folded_table(run_folder: Writer) -> None:
