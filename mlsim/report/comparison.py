@@ -212,8 +212,7 @@ def _with_interval(row: QuantityRow, interval: tuple[str, str]) -> str:
     """Return a number with its 95 % interval and the published one in the same brackets."""
     reference, unit = row.reference, unit_text(row.estimate.unit)
     beside = "" if reference is None else f"; published: {published_text(reference.value, reference.standard_error)}"
-    text = f"{row.estimate.value:.2g} {unit} ({interval[0]} to {interval[1]} at 95 %{beside})"
-    return text.replace(" ", _HARD_SPACE).replace(f";{_HARD_SPACE}", "; ")
+    return f"{row.estimate.value:.2g}{_HARD_SPACE}{unit} ({interval[0]} to {interval[1]} at 95{_HARD_SPACE}%{beside})"
 
 
 def _haven(result: Result, conductivity: QuantityRow) -> str:

@@ -1,4 +1,4 @@
-"""What of a run has converged and what has not, in one line: from its numbers, their methods and its notes."""
+"""What of a run has converged and what has not, briefly: from its numbers, their methods and its notes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Checked = tuple[list[str], list[str]]
 """What has converged, and what has not."""
 
 
-def convergence(result: Result, series: ReportSeries) -> str:
-    """Return "Converged: ... Not converged: ...", of what the run checks; empty where it checks nothing.
+def convergence(result: Result, series: ReportSeries) -> tuple[tuple[str, str], ...]:
+    """Return "Converged" and "Not converged", each with what is, of what the run checks; empty where it checks nothing.
 
     Displacement of the mobile ion and rest of the framework at the temperatures of the Arrhenius line, the kink of the
     quench, and the memory of the melt. Cell size and cooling rate take other runs to check and are not in it.
@@ -31,7 +31,7 @@ def convergence(result: Result, series: ReportSeries) -> str:
     settled = [words for good, _ in checks for words in good]
     open_ones = [words for _, bad in checks for words in bad]
     named = (("Converged", settled), ("Not converged", open_ones))
-    return " ".join(f"{what}: {'; '.join(found)}." for what, found in named if found)
+    return tuple((what, "; ".join(found)) for what, found in named if found)
 
 
 def _line_K(series: ReportSeries) -> list[float]:
@@ -48,10 +48,10 @@ def _displacement(result: Result, series: ReportSeries) -> Checked:
     found = [(kelvin, float(exponent[1])) for kelvin, exponent in read if exponent]
     settled = [entry for entry in found if abs(entry[1] - 1) <= _LINEAR]
     slow = [entry for entry in found if entry not in settled]
-    grows = f"the displacement of {ion} grows as t^"
+    grows = f"the displacement of {ion} grows with time to the power of "
     return (
         [f"{grows}{_span([e for _, e in settled])} ({_kelvin([k for k, _ in settled])})"] if settled else [],
-        [f"{grows}{_span([e for _, e in slow])}, not as t ({_kelvin([k for k, _ in slow])})"] if slow else [],
+        [f"{grows}{_span([e for _, e in slow])}, not 1 ({_kelvin([k for k, _ in slow])})"] if slow else [],
     )
 
 

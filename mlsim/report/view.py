@@ -96,7 +96,7 @@ class View:
     composition: str
     preset: str
     summary: str
-    convergence: str
+    convergence: tuple[tuple[str, str], ...]
     series: ReportSeries
     headlines: tuple[Headline, ...]
     groups: Sequence[tuple[str, list[Comparison]]]
