@@ -22,6 +22,7 @@ _ENDING: Final = "_difference"
 _CHANCES: Final = re.compile(r"p = (\S+) \(Welch\), (\S+) corrected for \d+ comparisons? \(Holm\): (.*)")
 _CORRECTED: Final = re.compile(r"p = (\S+) \(Welch, Holm\)")
 """As files of earlier versions say it: without the probability alone."""
+_KINDS_OF_LINKS: Final = ("corner", "edge", "face")
 _FIRST: Final = ("conductivity_298K_mS_cm", "activation_energy_eV", "li_diffusivity_cm2_s", "haven_ratio")
 
 
@@ -115,7 +116,7 @@ def _row(first: QuantityRow, second: QuantityRow, found: QuantityRow | None) -> 
     label, group = label_of(first.name, first.temperature_K)
     alone, corrected, verdict = ("", "", "not tested") if found is None else _judged(found.method)
     return ComparedRow(
-        label=f"{group}: {label}" if group == "Zr–Zr links" else label,
+        label=f"{group}: {label}" if label.startswith(_KINDS_OF_LINKS) else label,
         unit=unit_text(first.estimate.unit),
         first=value_text(first),
         second=value_text(second),
@@ -129,10 +130,14 @@ def _row(first: QuantityRow, second: QuantityRow, found: QuantityRow | None) -> 
 def _judged(method: str) -> tuple[str, str, str]:
     """Return the probabilities and the verdict that the comparison wrote."""
     if found := _CHANCES.search(method):
-        return found[1], found[2], found[3]
+        return _chance(found[1]), _chance(found[2]), found[3]
     if found := _CORRECTED.search(method):
-        return "", found[1], "differs" if float(found[1]) < 0.05 else "no difference seen"
+        return "", _chance(found[1]), "differs" if float(found[1]) < 0.05 else "no difference seen"
     return "", "", "not tested"
+
+
+def _chance(text: str) -> str:
+    return number_text(float(text))
 
 
 def _difference(estimate: Estimate) -> str:
@@ -152,4 +157,6 @@ def _difference(estimate: Estimate) -> str:
 
 
 def _ratio(logarithm: float) -> str:
-    return number_text(float(f"{math.exp(max(-300.0, min(300.0, logarithm))):.2g}"))
+    """Return a ratio with two significant digits, zeros at the end kept."""
+    ratio = float(f"{math.exp(max(-300.0, min(300.0, logarithm))):.2g}")
+    return f"{ratio:.{max(0, 1 - math.floor(math.log10(ratio)))}f}" if 1e-3 <= ratio < 1e4 else number_text(ratio)

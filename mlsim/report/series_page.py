@@ -109,7 +109,10 @@ def series_rows(members: Sequence[Member]) -> list[SeriesRow]:
         found = {name: row for name in _COLUMNS if (row := member.row(name)) is not None}
         ours = {name: value_text(row) for name, row in found.items()}
         known = {name: ref for name in _COLUMNS if (ref := member.published(name)) is not None}
-        published = {name: published_text(ref.value, ref.standard_error) for name, ref in known.items()}
+        published = {
+            name: published_text(ref.value, ref.standard_error) + (" †" if ref.standard_error is None else "")
+            for name, ref in known.items()
+        }
         n = max((row.estimate.n_independent for row in found.values()), default=0)
         rows.append(SeriesRow(member, ours, published, _differences(member), n))
     return rows
