@@ -173,7 +173,7 @@ def view_of(
         charts={prefix + name: chart for name, chart in charts.items()},
         alts={prefix + name: text for name, text in alts.items()},
         scene=None if series.snapshot is None else scene_of(series.snapshot),
-        reasons=_reasons(series),
+        reasons=_reasons(series, crystal=crystal),
         potential=potential,
         methods=tuple(methods_text(run.settings, run.series, run.result, run.refinement)),
         settings=tuple(all_settings(_settings(run))),
@@ -253,9 +253,12 @@ def _other_alts(run: RunFolder) -> dict[str, str]:
     return alts
 
 
-def _reasons(series: ReportSeries) -> dict[str, str]:
+def _reasons(series: ReportSeries, *, crystal: bool) -> dict[str, str]:
     """Return why each section may be empty: the run's own words first."""
     why = "no file was given" if series.published is None else "no raw curve of this glass is public that we know of"
     own = "To see your own data here, name the file under “measurement:” in the study and run again."
-    said: dict[Section, str] = {**_REASONS, "measured": f"No measured curve is drawn: {why}. {own}", **series.missing}
+    said: dict[Section, str] = {**_REASONS, "measured": f"No measured curve is drawn: {why}. {own}"}
+    if crystal:
+        said["committee"] = "Not drawn: the deviation of a committee is kept along a quench, and a crystal has none."
+    said.update(series.missing)
     return {str(section): text for section, text in said.items()}

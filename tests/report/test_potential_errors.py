@@ -11,10 +11,12 @@ from conftest import made_up_series
 
 from mlsim.errors import DataError
 from mlsim.io.model_card import read_card_errors
+from mlsim.io.run_folder import read_run
 from mlsim.io.series import PotentialPart, ReportSeries, ThermoPart
 from mlsim.report.alt_text import alternative_texts
 from mlsim.report.charts import all_charts
 from mlsim.report.potential_errors import potential_errors
+from mlsim.report.view import view_of
 from mlsim.shipped import shipped_folder
 
 CARDS = sorted(shipped_folder("potentials").glob("*/model_card.md"))
@@ -39,6 +41,12 @@ def test_a_committee_is_drawn_with_its_peaks_and_its_limits(n_steps: int) -> Non
     assert [warns["y"], stops["y"]] == [[0.15, 0.15], [0.5, 0.5]]
     assert "committee" not in all_charts(made_up_series(), limits=(0.15, 0.5))
     assert alternative_texts(series)["committee"].endswith("glass 1 0.7 eV/Å.")
+
+
+def test_a_crystal_is_not_said_to_have_had_a_single_model(full_folder: Path) -> None:
+    said = {crystal: view_of(read_run(full_folder), crystal=crystal).reasons["committee"] for crystal in (False, True)}
+    assert "a single model moved the atoms" in said[False]
+    assert "a crystal has none" in said[True] and "single model" not in said[True]
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda path: path.parent.name)
