@@ -47,7 +47,7 @@ def _lines(limits: tuple[float, float], ends: list[float]) -> list[dict[str, Any
             "y": [value, value],
             "mode": "lines",
             "name": f"a run {verb} at {value:.2g} eV/Å",
-            "line": {"color": DATA, "width": 1.4, "dash": dash},
+            "line": {"color": DATA, "width": 2.2, "dash": dash},
         }
         for (verb, dash), value in zip(_LIMITS, limits, strict=True)
     ]
