@@ -193,7 +193,7 @@ def _transport(result: Result, series: ReportSeries) -> str:
         shown = _with_interval(conductivity, interval)
     span = _EXTRAPOLATED.search(conductivity.method)
     over = f"extrapolated from {span[1]}–{span[2]} K" if span else "extrapolated"
-    text = f"At 298 K, Li conducts {shown}, {over} {_haven(result, conductivity)}."
+    text = f"At 298 K, Li conducts {shown}, {over} {_haven(result, conductivity, series)}."
     if barrier is None or not math.isfinite(barrier.estimate.value):
         return text
     return f"{text} The activation energy is {_value(barrier)}{_beside(barrier)}."
@@ -215,12 +215,18 @@ def _with_interval(row: QuantityRow, interval: tuple[str, str]) -> str:
     return f"{row.estimate.value:.2g}{_HARD_SPACE}{unit} ({interval[0]} to {interval[1]} at 95{_HARD_SPACE}%{beside})"
 
 
-def _haven(result: Result, conductivity: QuantityRow) -> str:
-    """Say that the ions were taken as independent, and what an impedance measurement would see otherwise."""
+def _haven(result: Result, conductivity: QuantityRow, series: ReportSeries) -> str:
+    """Say that the ions were taken as independent, and what an impedance measurement would see otherwise.
+
+    Of the Haven ratios of several temperatures that of the hottest of the Arrhenius line.
+    """
     assumed = "assuming a Haven ratio of 1"
-    row = next((row for row in result.rows if row.name == "haven_ratio" and row.estimate.value > 0), None)
-    if row is None:
+    rows = [row for row in result.rows if row.name == "haven_ratio" and row.estimate.value > 0]
+    if not rows:
         return assumed
+    points = () if series.arrhenius is None else series.arrhenius.points
+    line = {point.temperature_K for point in points if point.used}
+    row = max((row for row in rows if row.temperature_K in line), key=lambda r: r.temperature_K or 0, default=rows[0])
     at = "" if row.temperature_K is None else f" of {row.temperature_K:g} K"
     seen = f"{conductivity.estimate.value / row.estimate.value:.2g} {unit_text(conductivity.estimate.unit)}"
     return f"{assumed} (with the {_value(row)}{at}, impedance would see {seen.replace(' ', _HARD_SPACE)})"

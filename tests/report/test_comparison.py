@@ -12,7 +12,7 @@ from scipy import stats
 
 from mlsim.curve import Estimate, estimate_over
 from mlsim.io.results import Provenance, QuantityRow, Reference, Result
-from mlsim.io.series import ReportSeries
+from mlsim.io.series import ArrheniusPart, ArrheniusPoint, ReportSeries
 from mlsim.report.comparison import Comparison, compared, comparisons, summary, without_error_note
 from mlsim.report.differences import critical_difference
 from mlsim.study import transport_part
@@ -169,8 +169,18 @@ def test_the_note_of_a_study_gives_the_interval() -> None:
 
 
 def test_the_haven_ratio_turns_the_answer_into_what_impedance_sees() -> None:
-    haven = QuantityRow("haven_ratio", Estimate(0.6, 0.1, 4, "1"), "m", 700.0)
-    assert "(with the 0.60 ± 0.10 of 700 K, impedance would see 5 mS/cm)" in _paragraph(_conductivity(), haven)
+    haven = [
+        QuantityRow("haven_ratio", Estimate(value, 0.1, 4, "1"), "m", kelvin)
+        for kelvin, value in ((550.0, 0.5), (700.0, 0.6), (775.0, 0.9))
+    ]
+    assert "(with the 0.50 ± 0.10 of 550 K, impedance would see 6 mS/cm)" in _paragraph(_conductivity(), *haven)
+    points = [
+        ArrheniusPoint(temperature_K=row.temperature_K, diffusivity_cm2_s=1e-6, used=row.temperature_K != 775)
+        for row in haven
+    ]
+    series = SERIES.model_copy(update={"arrhenius": ArrheniusPart(points=tuple(points))})
+    text = summary(_result(_conductivity(), *haven), series).replace("\u00a0", " ")
+    assert "(with the 0.60 ± 0.10 of 700 K, impedance would see 5 mS/cm)" in text  # the hottest of the line
 
 
 def test_values_published_without_an_error_are_counted_where_ours_differ() -> None:
