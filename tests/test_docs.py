@@ -109,6 +109,14 @@ def test_pages_show_their_commands() -> None:
         assert any(block.runs for block in blocks(page))
 
 
+def test_the_tutorial_refines_where_the_report_looks() -> None:
+    commands = [words for block in blocks(DOCS / "tutorial.md") if block.runs for words in block.commands]
+    called = [words[1] for words in commands]
+    study = next(words[words.index("--out") + 1] for words in commands if words[1] == "run")
+    refined = next(words[words.index("-o") + 1] for words in commands if words[1] == "rmc")
+    assert refined == f"{study}/rmc" and "report" in called[called.index("rmc") :]
+
+
 def prepare(page: Path, folder: Path) -> None:
     """Write the files that a page shows or speaks of."""
     for title, text in FILE.findall(page.read_text(encoding="utf-8")):
@@ -152,3 +160,5 @@ def test_the_marked_commands_run_as_shown(page: Path, tmp_path: Path) -> None:
         script = f'set -e\nexport PATH="{tool}:$PATH"\n{smaller(text)}'
         done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=850)
         assert done.returncode == 0, f"{text}\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}"
+    if name(page) == "tutorial.md":  # its promise: one page with the fit in it
+        assert 'id="plot-rmc_' in (tmp_path / "my_study" / "report.html").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from mlsim.composition import Composition
 from mlsim.errors import DataError, SettingsError
 from mlsim.io.results import first_problem
 
-__all__ = ["CAMPAIGN", "Campaign", "CampaignCost", "CampaignSystem", "read_campaign"]
+__all__ = ["CAMPAIGN", "Campaign", "CampaignComparison", "CampaignCost", "CampaignSystem", "read_campaign"]
 
 CAMPAIGN = "campaign.json"
 
@@ -62,6 +62,14 @@ class CampaignSystem(_Part):
         return self.formula if self.phase == "amorphous" else f"{self.formula}, crystal"
 
 
+class CampaignComparison(_Part):
+    """Two systems by name, and what `mlsim compare` wrote about them: second less first, relative to campaign.json."""
+
+    first: str
+    second: str
+    file: Annotated[str, Field(min_length=1)]
+
+
 class CampaignCost(_Part):
     """Processor time and wall time, s, and time steps of all runs; dates of the first and the last."""
 
@@ -78,6 +86,7 @@ class Campaign(_Part):
     title: str = "Composition series"
     systems: Annotated[tuple[CampaignSystem, ...], Field(min_length=1)]
     settings: dict[str, Any] = Field(default_factory=dict)
+    comparisons: tuple[CampaignComparison, ...] = ()
     cost: CampaignCost | None = None
     missing: tuple[str, ...] = ()
 
@@ -88,7 +97,8 @@ def read_campaign(path: str | os.PathLike[str]) -> Campaign:
     Raises
     ------
     DataError
-        When the file cannot be read, or a system lacks a key, names no composition, or is listed twice.
+        When the file cannot be read, a system lacks a key, names no composition, or is listed twice, or a comparison
+        names a system that is not there.
     """
     source = Path(path)
     try:
@@ -108,4 +118,8 @@ def read_campaign(path: str | os.PathLike[str]) -> Campaign:
         if system.label in seen:
             raise DataError(f"{source}: {system.label} is listed twice; keep one")
         seen.add(system.label)
+    names = {system.name for system in campaign.systems}
+    for pair in campaign.comparisons:
+        if unknown := {pair.first, pair.second} - names:
+            raise DataError(f"{source}: comparisons: no system is called '{unknown.pop()}'")
     return campaign

@@ -1,7 +1,8 @@
-"""Errors of a potential, as its `model_card.md` gives them: tables by part of the data set and class of frames."""
+"""What the folder of a potential says of its errors: the tables of `model_card.md`, and the limits of a committee."""
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 
 from mlsim.errors import DataError
 
-__all__ = ["CardError", "read_card_errors"]
+__all__ = ["CardError", "read_card_errors", "read_committee_limits"]
 
 _HEADING: Final = "## Errors on "
 _COLUMNS: Final = ("energy RMSE", "force RMSE", "rms force")
@@ -22,7 +23,7 @@ class CardError:
     Attributes
     ----------
     part
-        Part of the data set: "test frames", "validation frames".
+        Part of the data set, and what sorts it: "test frames", "test frames by composition".
     label
         Class of the frames.
     frames, atoms
@@ -45,6 +46,8 @@ class CardError:
 def read_card_errors(path: str | os.PathLike[str]) -> tuple[CardError, ...]:
     """Return all errors that a model card lists; empty when it lists none.
 
+    A cell may hold the root mean square and the mean absolute error, `5.8 / 4.5`: the first is taken.
+
     Raises
     ------
     DataError
@@ -64,9 +67,26 @@ def read_card_errors(path: str | os.PathLike[str]) -> tuple[CardError, ...]:
         if not part or not line.startswith("|") or set(line) <= set("|-: ") or not cells[-1][-1:].isdigit():
             continue
         try:
-            label, frames, atoms, energy, force, size = cells[:6]
-            found.append(CardError(part, label, int(frames), int(atoms), float(energy), float(force), float(size)))
+            label, frames, atoms = cells[:3]
+            energy, force, size = (float(cell.partition("/")[0]) for cell in cells[3:6])
+            found.append(CardError(part, label, int(frames), int(atoms), energy, force, size))
         except ValueError:
             expected = f"class, frames, atoms, {', '.join(_COLUMNS)}"
             raise DataError(f"{source}: line {number}: not a row of {expected}") from None
     return tuple(found)
+
+
+def read_committee_limits(path: str | os.PathLike[str]) -> tuple[float, float]:
+    """Return the deviations, eV/Å, at which a run warns and stops, from the `committee.json` of a potential.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or does not hold them.
+    """
+    source = Path(path)
+    try:
+        calibration = json.loads(source.read_text(encoding="utf-8"))["calibration"]
+        return float(calibration["warn_eV_A"]), float(calibration["stop_eV_A"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{source}: holds no limits of a committee ({type(error).__name__})") from error

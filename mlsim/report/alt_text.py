@@ -100,7 +100,7 @@ def _motion(series: ReportSeries) -> dict[str, str]:
         known = [part for part in series.thermo if part.committee_eV_A]
         if known:
             largest = [f"{part.label} {max(part.committee_eV_A or ()):.2g} eV/Å" for part in known]
-            texts["committee"] = f"Largest deviation of the committee along the runs: {join_words(largest)}."
+            texts["committee"] = f"Largest deviation of the committee along the quench: {join_words(largest)}."
     return texts
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from mlsim.io.results import Result
 from mlsim.io.run_folder import Refinement
 from mlsim.io.series import ReportSeries
+from mlsim.report.committee_chart import committee_chart
 from mlsim.report.palette import DATA, DIFFERENCE, MODEL
-from mlsim.report.quench_charts import committee, quench
+from mlsim.report.quench_charts import quench
 from mlsim.report.structure_charts import (
     chlorine,
     coordination,
@@ -25,8 +26,18 @@ from mlsim.report.transport_charts import arrhenius, displacement, thermo
 __all__ = ["all_charts", "refinement_charts"]
 
 
-def all_charts(series: ReportSeries, result: Result | None = None) -> dict[str, Chart]:
-    """Return every plot that a run has data for, by the name of its place in the page."""
+def all_charts(
+    series: ReportSeries, result: Result | None = None, limits: tuple[float, float] | None = None
+) -> dict[str, Chart]:
+    """Return every plot that a run has data for, by the name of its place in the page.
+
+    Parameters
+    ----------
+    series, result
+        Curves and numbers of the run.
+    limits
+        Deviations at which its committee warns and stops, eV/Å.
+    """
     rows = () if result is None else result.rows
     transition = None if result is None else result.row("glass_transition_K")
     found: dict[str, Chart | None] = {
@@ -43,7 +54,7 @@ def all_charts(series: ReportSeries, result: Result | None = None) -> dict[str, 
         "arrhenius": arrhenius(series),
         "thermo": thermo(series),
         "quench": quench(series, None if transition is None else transition.estimate),
-        "committee": committee(series),
+        "committee": committee_chart(series, limits),
     }
     for i, curve in enumerate(series.measured):
         if str(curve.quantity) not in ("g_pdf", "s_of_q"):

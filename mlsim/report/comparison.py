@@ -7,6 +7,7 @@ of rows that are compared in the table; see `mlsim.report.differences`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -18,12 +19,15 @@ from mlsim.io.series import ReportSeries
 from mlsim.report.differences import CONFIDENCE, WELL_KNOWN, critical_difference, holm, probability_of_reference
 from mlsim.report.words import GROUPS, join_words, label_of, published_text, unit_text, value_text
 
-__all__ = ["Comparison", "compared", "comparisons", "summary"]
+__all__ = ["Comparison", "compared", "comparisons", "summary", "without_error_note"]
 
 Verdict = Literal["", "no error", "one glass", "compatible", "undecided", "differs"]
 
 _NORMAL_DIFFERENCE: Final = 1.96
 _HARD_SPACE: Final = "\u00a0"
+_CONDUCTIVITY: Final = "conductivity_298K_mS_cm"
+_EXTRAPOLATED: Final = re.compile(r"extrapolated from ([\d.]+) to ([\d.]+) K")
+_BETWEEN: Final = re.compile(r"conductivity at 298 K is .* between (\S+) and (\S+) mS/cm with 95 %")
 _NUMBER_WORDS: Final = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 
 
@@ -140,10 +144,10 @@ def comparisons(result: Result, series: ReportSeries) -> list[tuple[str, list[Co
 
 
 def summary(result: Result, series: ReportSeries, *, crystal: bool = False) -> str:
-    """Return the paragraph at the top of the report, made from the numbers; of runs of a crystal, or of glasses."""
+    """Return the paragraph at the top of the report, the answer first; of runs of a crystal, or of glasses."""
     sentences = [
-        _made_of(result, series, "run" if crystal else "glass"),
         _transport(result, series),
+        _made_of(result, series, "run" if crystal else "glass"),
         _structure(result),
         _verdicts(result),
     ]
@@ -179,23 +183,53 @@ def _structure(result: Result) -> str:
 
 
 def _transport(result: Result, series: ReportSeries) -> str:
-    conductivity, barrier = result.row("conductivity_298K_mS_cm"), result.row("activation_energy_eV")
+    """Return the answer: the conductivity, with its 95 % interval where it is known, and the activation energy."""
+    conductivity, barrier = result.row(_CONDUCTIVITY), result.row("activation_energy_eV")
     if conductivity is None or not math.isfinite(conductivity.estimate.value):
-        why = series.missing.get("arrhenius", "")
+        why = series.missing.get("arrhenius", "").removeprefix("arrhenius: ")
         return "No conductivity was determined" + (f": {why}." if why else ".")
-    text = f"Extrapolated to 298 K, Li conducts {_value(conductivity)}{_beside(conductivity)}"
+    shown, interval = f"{_value(conductivity)}{_beside(conductivity)}", _interval_95(result, series)
+    if interval is not None:
+        shown = _with_interval(conductivity, interval)
+    span = _EXTRAPOLATED.search(conductivity.method)
+    over = f"extrapolated from {span[1]}–{span[2]} K" if span else "extrapolated"
+    text = f"At 298 K, Li conducts {shown}, {over} {_haven(result, conductivity, series)}."
     if barrier is None or not math.isfinite(barrier.estimate.value):
-        return text + _warned(series) + "."
-    return f"{text}, with an activation energy of {_value(barrier)}{_beside(barrier)}{_warned(series)}."
+        return text
+    return f"{text} The activation energy is {_value(barrier)}{_beside(barrier)}."
 
 
-def _warned(series: ReportSeries) -> str:
-    """Return a warning when a point that the extrapolation rests on carries a note."""
+def _interval_95(result: Result, series: ReportSeries) -> tuple[str, str] | None:
+    """Return the ends of the 95 % interval at 298 K: the system of a campaign has them as rows, a study in a note."""
+    rows = [result.row(f"conductivity_298K_95_{end}_mS_cm") for end in ("low", "high")]
+    if rows[0] is not None and rows[1] is not None:
+        return f"{rows[0].estimate.value:.2g}", f"{rows[1].estimate.value:.2g}"
+    found = next((found for note in series.notes if (found := _BETWEEN.search(note))), None)
+    return None if found is None else (found[1], found[2])
+
+
+def _with_interval(row: QuantityRow, interval: tuple[str, str]) -> str:
+    """Return a number with its 95 % interval and the published one in the same brackets."""
+    reference, unit = row.reference, unit_text(row.estimate.unit)
+    beside = "" if reference is None else f"; published: {published_text(reference.value, reference.standard_error)}"
+    return f"{row.estimate.value:.2g}{_HARD_SPACE}{unit} ({interval[0]} to {interval[1]} at 95{_HARD_SPACE}%{beside})"
+
+
+def _haven(result: Result, conductivity: QuantityRow, series: ReportSeries) -> str:
+    """Say that the ions were taken as independent, and what an impedance measurement would see otherwise.
+
+    Of the Haven ratios of several temperatures that of the hottest of the Arrhenius line.
+    """
+    assumed = "assuming a Haven ratio of 1"
+    rows = [row for row in result.rows if row.name == "haven_ratio" and row.estimate.value > 0]
+    if not rows:
+        return assumed
     points = () if series.arrhenius is None else series.arrhenius.points
-    doubtful = [f"{point.temperature_K:g}" for point in points if point.used and point.note]
-    if not doubtful:
-        return ""
-    return f"; with caution, for the points at {join_words(doubtful)} K of that line carry a warning (see the caveats)"
+    line = {point.temperature_K for point in points if point.used}
+    row = max((row for row in rows if row.temperature_K in line), key=lambda r: r.temperature_K or 0, default=rows[0])
+    at = "" if row.temperature_K is None else f" of {row.temperature_K:g} K"
+    seen = f"{conductivity.estimate.value / row.estimate.value:.2g} {unit_text(conductivity.estimate.unit)}"
+    return f"{assumed} (with the {_value(row)}{at}, impedance would see {seen.replace(' ', _HARD_SPACE)})"
 
 
 def _verdicts(result: Result) -> str:
@@ -207,9 +241,30 @@ def _verdicts(result: Result) -> str:
     open_rows = [row for row in rows if row.verdict in ("undecided", "no error", "one glass")]
     was = "quantity has" if len(rows) == 1 else "quantities have"
     text = f"{_number_word(len(rows))} {was} a published value: {len(agree)} compatible with it at 95 %"
-    text += f", {len(differ)} different" + (f" ({join_words([row.label for row in differ])})" if differ else "")
+    text += f", {len(differ)} different"
+    text += f" ({join_words([row.label for row in differ])}{_taken_as_exact(differ)})" if differ else ""
     text += f", {len(open_rows)} not to be decided" if open_rows else ""
     return text + ". These errors are statistical; those of the potential, the size and the cooling rate come on top."
+
+
+def _taken_as_exact(differ: Sequence[Comparison]) -> str:
+    """Say how many of the values that ours differ from were published without an error."""
+    n = sum(row.without_published_error for row in differ)
+    if not n:
+        return ""
+    which = "" if len(differ) == 1 else "all " if n == len(differ) else f"{n} of them "
+    return f"; {which}published without an error, so taken as exact"
+
+
+def without_error_note(rows: Sequence[Comparison]) -> str:
+    """Return what the dagger at a published value means; empty where no row has one."""
+    marked = [row for row in rows if row.published and row.without_published_error]
+    if not marked:
+        return ""
+    text = f"published without an error ({len(marked)} of {sum(bool(row.published) for row in rows)} values): taken as "
+    text += "exact, so the difference is in our errors alone and looks larger than it is."
+    shells = any(row.name.endswith("_coordination") and "EXAFS" in row.source for row in marked)
+    return text + (" Coordination numbers from EXAFS are commonly good to 10 to 20 %." if shells else "")
 
 
 def _number_word(n: int) -> str:

@@ -28,6 +28,7 @@ __all__ = ["own_file", "page_text", "templates", "write_report"]
 
 _GAUGE_END: Final = 6.0
 _FORMULA: Final = re.compile(r"\b(?=[A-Za-z]*\d)((?:[A-Z][a-z]?(?:\d+(?:\.\d+)?)?){2,})(?![\w-])")
+_DOI: Final = re.compile(r"doi:(10\.\d{4,9}/[^\s,;<>\"]*[^\s,;<>\".)])")
 _SECTIONS: Final = (
     ("numbers", "answer"),
     ("scattering", "scattering"),
@@ -98,7 +99,7 @@ def templates(*, html: bool) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(gauge=_gauge, published_text=published_text, unit_text=unit_text)
-    environment.filters.update(lowered=_lowered, formulas=_formulas, cell=_cell)
+    environment.filters.update(lowered=_lowered, formulas=_formulas, cell=_cell, linked=_linked)
     return environment
 
 
@@ -114,6 +115,13 @@ def _formulas(text: str) -> Markup:
     return Markup("").join(
         _lowered(piece) if number % 2 and _is_formula(piece) else escape(piece) for number, piece in enumerate(pieces)
     )
+
+
+def _linked(text: str) -> Markup:
+    """Return a text in which a DOI can be clicked; nothing is loaded before that."""
+    pieces = _DOI.split(text)  # every second one is a DOI
+    link = Markup('<a href="https://doi.org/{0}" rel="noopener">doi:{0}</a>')
+    return Markup("").join(link.format(piece) if number % 2 else escape(piece) for number, piece in enumerate(pieces))
 
 
 def _is_formula(text: str) -> bool:

@@ -19,6 +19,7 @@ from mlsim.report.methods import all_settings, series_methods
 from mlsim.report.mixed import refuse_mixed_series
 from mlsim.report.page import page_text, scenes_of, templates
 from mlsim.report.series_charts import AXES, draw_against_composition, series_alts, series_charts
+from mlsim.report.series_comparisons import compared_systems
 from mlsim.report.series_points import Member, Point, campaign_members, folder_members, points_of
 from mlsim.report.view import View, view_of
 from mlsim.report.words import join_words, published_text, value_text
@@ -88,7 +89,7 @@ def write_series_report(
         raise SettingsError("--out is missing: several folders need a folder for their common report")
     folder = folders[0] if out is None else Path(out)
     refuse_mixed_series([(member.label, member.run) for member in members if member.run is not None])
-    words = _words(members, campaign)
+    words = _words(members, campaign, folders[0])
     charts, scenes = dict(words["charts"]), {}
     for view in words["views"]:
         charts.update(view.charts)
@@ -108,7 +109,10 @@ def series_rows(members: Sequence[Member]) -> list[SeriesRow]:
         found = {name: row for name in _COLUMNS if (row := member.row(name)) is not None}
         ours = {name: value_text(row) for name, row in found.items()}
         known = {name: ref for name in _COLUMNS if (ref := member.published(name)) is not None}
-        published = {name: published_text(ref.value, ref.standard_error) for name, ref in known.items()}
+        published = {
+            name: published_text(ref.value, ref.standard_error) + (" †" if ref.standard_error is None else "")
+            for name, ref in known.items()
+        }
         n = max((row.estimate.n_independent for row in found.values()), default=0)
         rows.append(SeriesRow(member, ours, published, _differences(member), n))
     return rows
@@ -159,14 +163,17 @@ def _extreme(points: Sequence[Point], which: str) -> str:
     return f" The {which} is that of {first.member.label}; {join_words(close)} cannot be told apart from it at 95 %."
 
 
-def _words(members: Sequence[Member], campaign: Campaign | None) -> dict[str, Any]:
+def _words(members: Sequence[Member], campaign: Campaign | None, folder: Path) -> dict[str, Any]:
     views: list[View] = []
+    said = {} if campaign is None else {system.label: system.notes for system in campaign.systems}
     for number, member in enumerate(members, start=1):
         if member.run is not None:
             crystal = member.phase == "crystalline"
-            views.append(view_of(member.run, prefix=f"s{number}-", title=member.label, crystal=crystal))
+            notes = said.get(member.label, ())
+            views.append(view_of(member.run, prefix=f"s{number}-", title=member.label, crystal=crystal, remarks=notes))
     remarks = [f"{member.label}: {remark}" for member in members for remark in member.remarks]
-    remarks += [] if campaign is None else list(campaign.missing)
+    comparisons, absent = ([], []) if campaign is None else compared_systems(folder, campaign, members)
+    remarks += absent + ([] if campaign is None else list(campaign.missing))
     silent = [m.label for m in members if m.run is not None and _potential(m) is None]
     if silent:
         remarks.append(f"not known with which potential {join_words(silent)} was made")
@@ -179,6 +186,7 @@ def _words(members: Sequence[Member], campaign: Campaign | None) -> dict[str, An
         "alts": series_alts(members),
         "prefix": "",
         "views": views,
+        "comparisons": comparisons,
         "remarks": remarks,
         "methods": [] if campaign is None else series_methods(campaign.settings),
         "settings": [] if campaign is None else all_settings(campaign.settings),

@@ -19,6 +19,7 @@ __all__ = [
     "escaped",
     "line_with_band",
     "lowered",
+    "peaks_kept",
     "ratio_bars",
     "rounded",
     "thinned",
@@ -56,6 +57,13 @@ def thinned(*arrays: Sequence[float] | None) -> list[list[float] | None]:
     else:
         picked = np.unique(np.linspace(0, length - 1, _MOST_POINTS).round().astype(int)).tolist()
     return [None if array is None else rounded([array[i] for i in picked]) for array in arrays]
+
+
+def peaks_kept(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Return at most `_MOST_POINTS` points of a history, of each stretch the highest: a short peak is what matters."""
+    stretches = np.array_split(np.arange(len(y)), min(len(y), _MOST_POINTS))
+    picked = [int(stretch[np.argmax(np.asarray(y)[stretch])]) for stretch in stretches if len(stretch)]
+    return rounded([x[i] for i in picked]), rounded([y[i] for i in picked])
 
 
 def line_with_band(curve: Line, name: str, colour: str, /, **trace: Any) -> list[dict[str, Any]]:

@@ -7,21 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from mlsim.errors import DataError
-from mlsim.io.model_card import CardError, read_card_errors
 from mlsim.io.results import Provenance, QuantityRow, Result
-from mlsim.io.run_folder import RunFolder
-from mlsim.io.series import PotentialPart, ReportSeries, Section
+from mlsim.io.run_folder import Refinement, RunFolder
+from mlsim.io.series import ReportSeries, Section
 from mlsim.report.alt_text import alternative_texts
 from mlsim.report.charts import all_charts, refinement_charts
-from mlsim.report.comparison import Comparison, compared, comparisons, summary
+from mlsim.report.comparison import Comparison, compared, comparisons, summary, without_error_note
 from mlsim.report.constraints import limits_of, xray_weights
+from mlsim.report.convergence import convergence
 from mlsim.report.methods import all_settings, methods_text
 from mlsim.report.mixed import refuse_mixed_piece
+from mlsim.report.potential_errors import PotentialErrors, potential_errors
 from mlsim.report.scene import Scene, scene_of
 from mlsim.report.traces import Chart
 from mlsim.report.words import label_of
-from mlsim.shipped import shipped_folder
 
 __all__ = ["Headline", "View", "headline_names", "view_of"]
 
@@ -46,7 +45,7 @@ _REASONS: Final[dict[Section, str]] = {
     "thermo": "No history: this run did not record temperature and density.",
     "snapshot": "No atoms to show: this run did not keep a glass for the report.",
     "committee": "No committee: a single model moved the atoms, so it is not known how far models trained on the same "
-    "data would disagree along the runs.",
+    "data would disagree along the quench.",
 }
 
 
@@ -66,8 +65,8 @@ class View:
     ----------
     prefix
         Put before the names of plots, so that several runs fit into one page.
-    title, composition, preset, summary
-        Words of the head.
+    title, composition, preset, summary, convergence
+        Words of the head; what has converged and what not, empty where nothing checks it.
     series
         Curves; an empty one where the run has none.
     headlines, groups
@@ -78,8 +77,8 @@ class View:
         Shapes of one glass.
     reasons
         Why a section may be empty.
-    card, potential_note
-        Errors of the potential on test frames, and why there are none.
+    potential
+        Errors of the potential, or why there are none.
     methods, settings
         Methods text by paragraph; every setting as key and value.
     provenance
@@ -88,6 +87,8 @@ class View:
         Pieces of the run that are not there.
     refined
         Numbers of the refinement; empty where there is none.
+    remarks
+        What the commands of a campaign said beside the numbers.
     """
 
     prefix: str
@@ -95,6 +96,7 @@ class View:
     composition: str
     preset: str
     summary: str
+    convergence: tuple[tuple[str, str], ...]
     series: ReportSeries
     headlines: tuple[Headline, ...]
     groups: Sequence[tuple[str, list[Comparison]]]
@@ -102,13 +104,18 @@ class View:
     alts: Mapping[str, str]
     scene: Scene | None
     reasons: Mapping[str, str]
-    card: tuple[CardError, ...]
-    potential_note: str
+    potential: PotentialErrors
     methods: tuple[str, ...]
     settings: tuple[tuple[str, str], ...]
     provenance: Provenance | None
     absent: tuple[str, ...] = ()
     refined: tuple[Comparison, ...] = field(default=())
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def without_error(self) -> str:
+        """What the dagger in the table on top means; empty where there is none."""
+        return without_error_note([line.row for line in self.headlines])
 
     @property
     def scene_alt(self) -> str:
@@ -123,7 +130,9 @@ class View:
         )
 
 
-def view_of(run: RunFolder, *, prefix: str = "", title: str = "", crystal: bool = False) -> View:
+def view_of(
+    run: RunFolder, *, prefix: str = "", title: str = "", crystal: bool = False, remarks: Sequence[str] = ()
+) -> View:
     """Return what there is to show of a run.
 
     Parameters
@@ -134,6 +143,8 @@ def view_of(run: RunFolder, *, prefix: str = "", title: str = "", crystal: bool 
         For a report of several runs: before the names of its plots, and its name.
     crystal
         Whether it is of a crystal, where its curves do not say it; else it is of glasses.
+    remarks
+        What the commands of a campaign said beside its numbers.
 
     Raises
     ------
@@ -145,9 +156,9 @@ def view_of(run: RunFolder, *, prefix: str = "", title: str = "", crystal: bool 
     crystal = crystal or series.is_crystal
     result = run.result if run.result is not None else Result((), Provenance(mlsim="", versions={}))
     groups = comparisons(result, series)
-    card, note = _card(series.potential)
+    potential = potential_errors(series.potential)
     alts = {**alternative_texts(series), **_other_alts(run)}
-    charts = {**all_charts(series, result), **refinement_charts(run.refinement)}
+    charts = {**all_charts(series, result, potential.limits), **refinement_charts(run.refinement)}
     words = "The numbers of this run are missing."
     words = words if run.result is None else summary(result, series, crystal=crystal)
     return View(
@@ -155,23 +166,22 @@ def view_of(run: RunFolder, *, prefix: str = "", title: str = "", crystal: bool 
         title=title or series.title,
         composition=series.composition,
         preset=series.preset,
-        summary=summary(result, series, crystal=crystal)
-        if run.result is not None
-        else "The numbers of this run are missing.",
+        summary=words,
+        convergence=convergence(result, series),
         series=series,
-        headlines=_headlines(result, groups, series, {} if run.refinement is None else run.refinement.verdicts),
+        headlines=_headlines(result, groups, series, run.refinement),
         groups=groups,
         charts={prefix + name: chart for name, chart in charts.items()},
         alts={prefix + name: text for name, text in alts.items()},
         scene=None if series.snapshot is None else scene_of(series.snapshot),
-        reasons=_reasons(series),
-        card=card,
-        potential_note=note,
+        reasons=_reasons(series, crystal=crystal),
+        potential=potential,
         methods=tuple(methods_text(run.settings, run.series, run.result, run.refinement)),
         settings=tuple(all_settings(_settings(run))),
         provenance=None if run.result is None else run.result.provenance,
         absent=run.absent,
         refined=_refined(run),
+        remarks=tuple(remarks),
     )
 
 
@@ -192,9 +202,12 @@ def _headlines(
     result: Result,
     groups: Sequence[tuple[str, list[Comparison]]],
     series: ReportSeries,
-    verdicts: Mapping[str, str],
+    refinement: Refinement | None,
 ) -> tuple[Headline, ...]:
-    weights = xray_weights(series.composition)
+    """Return the rows on top; how little X-rays see of a pair limits a number only where X-ray data entered."""
+    verdicts = {} if refinement is None else refinement.verdicts
+    fits = [] if refinement is None else [row.method for row in refinement.result.rows if row.name.startswith("rw_")]
+    weights = xray_weights(series.composition) if any("xray" in method for method in fits) else {}
     by_label = {(row.name, row.label): row for _, rows in groups for row in rows}
     found = []
     for name in headline_names(result.rows):
@@ -250,26 +263,12 @@ def _other_alts(run: RunFolder) -> dict[str, str]:
     return alts
 
 
-def _reasons(series: ReportSeries) -> dict[str, str]:
+def _reasons(series: ReportSeries, *, crystal: bool) -> dict[str, str]:
     """Return why each section may be empty: the run's own words first."""
     why = "no file was given" if series.published is None else "no raw curve of this glass is public that we know of"
     own = "To see your own data here, name the file under “measurement:” in the study and run again."
-    said: dict[Section, str] = {**_REASONS, "measured": f"No measured curve is drawn: {why}. {own}", **series.missing}
+    said: dict[Section, str] = {**_REASONS, "measured": f"No measured curve is drawn: {why}. {own}"}
+    if crystal:
+        said["committee"] = "Not drawn: the deviation of a committee is kept along a quench, and a crystal has none."
+    said.update(series.missing)
     return {str(section): text for section, text in said.items()}
-
-
-def _card(potential: PotentialPart | None) -> tuple[tuple[CardError, ...], str]:
-    """Return the errors on test frames in the card of a shipped potential, and what to say where there are none."""
-    if potential is None:
-        return (), "No potential is named, so its errors cannot be shown."
-    path = shipped_folder("potentials") / potential.name / "model_card.md"
-    if not path.is_file() or potential.name in (".", ".."):
-        return (), f"The potential {potential.name} does not come with mlsim, so its model card is not at hand."
-    try:
-        rows = read_card_errors(path)
-    except DataError as error:
-        return (), str(error)
-    if potential.sha256[:12] not in path.read_text(encoding="utf-8").partition("\n")[0]:
-        return (), f"The model card of {potential.name} that is at hand is of another version of it."
-    test = tuple(row for row in rows if row.part.startswith("test"))
-    return test or rows, "" if rows else f"The model card of {potential.name} lists no errors."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +13,10 @@ from scipy import stats
 from mlsim.curve import Estimate, estimate_over
 from mlsim.io.results import Provenance, QuantityRow, Reference, Result
 from mlsim.io.series import ArrheniusPart, ArrheniusPoint, ReportSeries
-from mlsim.report.comparison import Comparison, compared, comparisons, summary
+from mlsim.report.comparison import Comparison, compared, comparisons, summary, without_error_note
 from mlsim.report.differences import critical_difference
 from mlsim.report.words import ratio_errors
+from mlsim.study import transport_part
 
 
 def _row(value: float, error: float | None, n: int, reference: Reference | None) -> QuantityRow:
@@ -138,24 +141,65 @@ def test_the_paragraph_is_made_from_the_numbers() -> None:
         QuantityRow("activation_energy_eV", Estimate(0.3, 0.02, 6, "eV"), "m"),
     )
     assert summary(_result(*rows), SERIES).replace("\u00a0", " ") == (
+        "At 298 K, Li conducts 1.0 (0.62 to 1.6) mS/cm (published: 1.35 ± 0.07), extrapolated assuming a Haven ratio "
+        "of 1. The activation energy is 0.300 ± 0.020 eV. "
         "Six independent glasses of 114 atoms of Li3ZrCl4O1.5 were made (preset quick); "
         "the mass density is 2.000 ± 0.020 g/cm³. "
-        "Extrapolated to 298 K, Li conducts 1.0 (0.62 to 1.6) mS/cm (published: 1.35 ± 0.07), "
-        "with an activation energy of 0.300 ± 0.020 eV. "
         "Zr has 2.00 ± 0.10 O neighbours at 2.030 ± 0.010 Å (published: 2.5). "
-        "Two quantities have a published value: 1 compatible with it at 95 %, 1 different (O neighbours of Zr). "
+        "Two quantities have a published value: 1 compatible with it at 95 %, 1 different (O neighbours of Zr; "
+        "published without an error, so taken as exact). "
         "These errors are statistical; those of the potential, the size and the cooling rate come on top."
     )
 
 
-def test_the_paragraph_warns_when_the_extrapolation_rests_on_doubtful_points() -> None:
-    row = QuantityRow("conductivity_298K_mS_cm", Estimate(1.0, 0.5, 6, "mS/cm"), "m")
-    points = (
-        ArrheniusPoint(temperature_K=900, diffusivity_cm2_s=2e-5, note="Cl diffuses as well: liquid"),
-        ArrheniusPoint(temperature_K=700, diffusivity_cm2_s=2e-6),
-    )
-    series = SERIES.model_copy(update={"arrhenius": ArrheniusPart(points=points)})
-    assert "with caution, for the points at 900 K of that line carry a warning" in summary(_result(row), series)
+def _conductivity(method: str = "Nernst-Einstein, extrapolated from 550 to 700 K; error: ...") -> QuantityRow:
+    return QuantityRow("conductivity_298K_mS_cm", Estimate(3.0, 2.0, 4, "mS/cm"), method)
+
+
+def _paragraph(*rows: QuantityRow, notes: tuple[str, ...] = ()) -> str:
+    return summary(_result(*rows), SERIES.model_copy(update={"notes": notes})).replace("\u00a0", " ")
+
+
+def test_the_answer_comes_first_with_its_95_percent_interval_from_the_rows_or_the_note() -> None:
+    ends = {"low": 0.7, "high": 14.0}
+    rows = [
+        QuantityRow(f"conductivity_298K_95_{end}_mS_cm", Estimate(value, None, 4, "mS/cm"), "m")
+        for end, value in ends.items()
+    ]
+    said = "At 298 K, Li conducts 3 mS/cm (0.7 to 14 at 95 %), extrapolated from 550–700 K assuming a Haven ratio of 1."
+    assert _paragraph(_conductivity(), *rows).startswith(said)
+    note = "conductivity at 298 K is extrapolated from 550 to 700 K (x): between 0.7 and 14 mS/cm with 95 % probability"
+    assert _paragraph(_conductivity(), notes=(note,)).startswith(said)
+
+
+def test_the_note_of_a_study_gives_the_interval() -> None:
+    source = inspect.getsource(transport_part.transport_part)
+    assert "between {interval.low:.2g} and {interval.high:.2g} mS/cm with 95 % " in source
+
+
+def test_the_haven_ratio_turns_the_answer_into_what_impedance_sees() -> None:
+    haven = [
+        QuantityRow("haven_ratio", Estimate(value, 0.1, 4, "1"), "m", kelvin)
+        for kelvin, value in ((550.0, 0.5), (700.0, 0.6), (775.0, 0.9))
+    ]
+    assert "(with the 0.50 ± 0.10 of 550 K, impedance would see 6 mS/cm)" in _paragraph(_conductivity(), *haven)
+    points = [
+        ArrheniusPoint(temperature_K=row.temperature_K, diffusivity_cm2_s=1e-6, used=row.temperature_K != 775)
+        for row in haven
+    ]
+    series = SERIES.model_copy(update={"arrhenius": ArrheniusPart(points=tuple(points))})
+    text = summary(_result(_conductivity(), *haven), series).replace("\u00a0", " ")
+    assert "(with the 0.60 ± 0.10 of 700 K, impedance would see 5 mS/cm)" in text  # the hottest of the line
+
+
+def test_values_published_without_an_error_are_counted_where_ours_differ() -> None:
+    exact = _row(2.0, 0.1, 6, Reference(2.6, None, "EXAFS fit"))
+    known = replace(_row(2.0, 0.1, 6, Reference(2.9, 0.01, "EXAFS fit")), name="zr_cl_coordination")
+    text = _paragraph(exact, known)
+    assert "2 different (Cl neighbours of Zr and O neighbours of Zr; 1 of them published without an error" in text
+    note = without_error_note(compared([exact, known]))
+    assert note.startswith("published without an error (1 of 2 values)") and "EXAFS" in note
+    assert without_error_note(compared([known])) == ""
 
 
 def test_the_paragraph_says_why_there_is_no_conductivity() -> None:

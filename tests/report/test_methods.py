@@ -14,7 +14,6 @@ from scipy.stats import t as student
 
 from mlsim.curve import Estimate
 from mlsim.errors import DataError
-from mlsim.io.model_card import read_card_errors
 from mlsim.io.results import Provenance, QuantityRow, Result
 from mlsim.io.run_folder import read_run
 from mlsim.io.series import QuenchPart, Share, ThermoPart
@@ -24,7 +23,6 @@ from mlsim.report.constraints import extrapolated, limits_of, sampled, xray_weig
 from mlsim.report.methods import all_settings, methods_text, series_methods
 from mlsim.report.quench_charts import quench_means
 from mlsim.report.view import view_of
-from mlsim.shipped import shipped_folder
 from mlsim.transport import HOP_LENGTH_A, fit_window
 
 RESULT = Result(tuple(made_up_rows()), Provenance(potential_sha256="a" * 64, versions={"numpy": "2.0"}))
@@ -184,33 +182,6 @@ def test_edges_and_faces_together_have_the_error_over_glasses() -> None:
         bars = all_charts(series.model_copy(update={"links": links}))["links"]["data"][0]
         assert bars["x"][-1] == "edge + face" and len(bars["x"]) == 5
         assert bars["error_y"]["array"][-1] == error
-
-
-def test_a_committee_is_drawn_where_there_is_one() -> None:
-    part = made_up_series().thermo[0]
-    with_committee = part.model_copy(update={"committee_eV_A": tuple(0.1 for _ in part.time_ps)})
-    series = made_up_series().model_copy(update={"thermo": (with_committee,)})
-    assert "committee" in all_charts(series) and "committee" not in all_charts(made_up_series())
-    assert alternative_texts(series)["committee"].endswith("glass 1 0.1 eV/Å.")
-
-
-def test_the_shipped_card_is_read_with_every_class() -> None:
-    path = shipped_folder("potentials") / "lzoc-base" / "model_card.md"
-    rows = read_card_errors(path)
-    parts = [row.part for row in rows]
-    assert parts.count("test frames") == parts.count("validation frames") > 3
-    assert all(row.frames > 0 and row.force_eV_A > 0 for row in rows)
-    crystal = next(row for row in rows if row.label == "crystal" and row.part == "test frames")
-    assert f"| crystal | {crystal.frames} | {crystal.atoms} | {crystal.energy_meV_per_atom:.1f} " in path.read_text(
-        "utf-8"
-    )
-
-
-def test_a_damaged_card_is_one_line(tmp_path: Path) -> None:
-    card = tmp_path / "model_card.md"
-    card.write_text("## Errors on test frames, x\n| a | frames |\n|---|---|\n| melt | 3 |\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"line 4: not a row of class, frames, atoms, energy RMSE"):
-        read_card_errors(card)
 
 
 def test_a_file_of_numbers_stands_alone(full_folder: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from mlsim.errors import DataError
 from mlsim.io.series import Line, MeasuredCurve, write_series
 from mlsim.report import write_report
+from mlsim.report.page import own_file, templates
 
 Writer = Callable[..., Path]
 
@@ -32,6 +33,11 @@ class Page(HTMLParser):
         self._inside = ""
         self.feed(path.read_text(encoding="utf-8"))
         self.charts: dict[str, Any] = json.loads(self.scripts[0])
+
+    @property
+    def only_links_to_papers(self) -> bool:
+        """Whether every address is a place in the page, or a DOI to click."""
+        return all(address.startswith(("#", "https://doi.org/10.")) for address in self.addresses)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
@@ -60,7 +66,7 @@ def _page(folder: Path) -> Page:
 
 def test_nothing_is_loaded_from_outside(run_folder: Writer) -> None:
     page = _page(run_folder())
-    assert page.addresses and all(address.startswith("#") for address in page.addresses)
+    assert page.addresses and page.only_links_to_papers
     assert not {"link", "img", "iframe", "object", "embed", "base"} & set(page.tags)
     assert "plotly.js" in page.scripts[2] and len(page.scripts) == 5
     text = (run_folder() / "report.html").read_text(encoding="utf-8")
@@ -116,6 +122,26 @@ def test_the_provenance_is_printed(run_folder: Writer) -> None:
         assert shown in text
 
 
+@pytest.mark.parametrize(
+    ("text", "link"),
+    [
+        ("JACS 2024, doi:10.1021/jacs.3c07343.", "10.1021/jacs.3c07343"),
+        ("(B. L. Welch, doi:10.1093/biomet/34.1-2.28).", "10.1093/biomet/34.1-2.28"),
+    ],
+)
+def test_a_doi_can_be_clicked_and_the_rest_stays_text(text: str, link: str) -> None:
+    filled = templates(html=True).from_string("{{ text|linked }}").render(text=f"<b>{text}")
+    assert f'<a href="https://doi.org/{link}" rel="noopener">doi:{link}</a>' in filled
+    assert filled.startswith("&lt;b&gt;") and filled.endswith(text.partition(link)[2])
+
+
+def test_on_paper_the_glass_keeps_its_shape_and_everything_is_unfolded() -> None:
+    style, script = own_file("style.css"), own_file("page.js")
+    printed = style[style.index("@media print") :]
+    assert "object-fit: contain" in printed  # the canvas holds the pixels of the screen
+    assert "folded.filter(function (part) { return !part.open; })" in script
+
+
 def test_without_a_measurement_the_page_says_how_to_give_one(run_folder: Writer) -> None:
     text = _page(run_folder()).text
     assert "no raw curve of this glass is public that we know of" in text
@@ -154,7 +180,7 @@ def test_what_a_user_wrote_stays_text(run_folder: Writer) -> None:
     data = Line(x=(1.0, 2.0), y=(1.0, 0.0))
     curve = MeasuredCurve(quantity="g_pdf", radiation="xray", sample=EVIL, source=EVIL, data=data)
     page = _page(run_folder(title=EVIL, notes=(EVIL,), preset=EVIL, measured=(curve,), partials={"<b>-Zr": data}))
-    assert all(address.startswith("#") for address in page.addresses) and "img" not in page.tags
+    assert page.only_links_to_papers and "img" not in page.tags
     assert page.tags.count("script") == 5
     assert page.text.count(EVIL) >= 4
     names = [trace["name"] for chart in page.charts.values() for trace in chart["data"]]
@@ -227,7 +253,20 @@ def test_the_answer_stands_before_everything_else(run_folder: Writer) -> None:
     assert head.index("Li conductivity at 298 K") < head.index("Mass density") < head.index("O neighbours of Zr")
     assert "Zr–Zr links: corner, through one O" in head and "polyhedron" not in head
     assert "n = 4 leaves ±0.064 g/cm³ (3 %) at 95 %" in head
-    assert "Zr–Cl is 37 % of the X-ray total" in head
+    assert "of the X-ray total" not in text  # no X-ray data entered
+
+
+def test_the_weight_of_a_pair_limits_a_number_only_where_x_ray_data_entered(full_folder: Path) -> None:
+    assert "Zr–Cl is 37 % of the X-ray total" in _page(full_folder).text
+
+
+def test_the_dagger_and_the_line_on_convergence_are_not_folded(run_folder: Writer) -> None:
+    note = "distance moved in the melt and overlap: Cl 5.2 Å, 0.02 ± 0.02; Zr 3.5 Å, 0.11 ± 0.02 (remembers: longer)"
+    text = write_report(run_folder(notes=(note,))).read_text(encoding="utf-8")
+    open_text = re.sub(r"<details.*?</details>", "", text, flags=re.S)
+    assert "† published without an error (" in open_text
+    assert "<b>Converged:</b> the framework rests (900 K); the melt has forgotten the packing of Cl." in open_text
+    assert "<b>Not converged:</b> " in open_text and "remembers the packing of Zr (overlap 0.11)" in open_text
 
 
 def test_every_number_is_in_the_folded_table(run_folder: Writer) -> None:

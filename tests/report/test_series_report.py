@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from mlsim.cli import app
 from mlsim.composition import place_in_series
+from mlsim.curve import Estimate
 from mlsim.errors import DataError, SettingsError
 from mlsim.io.campaign import read_campaign
+from mlsim.io.results import Provenance, QuantityRow, write_result
 from mlsim.report import write_report
+from mlsim.report.series_comparisons import compared_systems
 from mlsim.report.series_page import series_summary, write_series_report
 from mlsim.report.series_points import campaign_members, folder_members, places_of, points_of
 
@@ -74,9 +79,82 @@ def test_one_page_holds_trends_and_every_system(campaign: Path) -> None:
     assert len(re.findall(r'<details class="system">', page)) == 3
     assert "Four independent runs of crystalline" in page
     assert "Four independent glasses of 114 atoms of Li<sub>2</sub>ZrCl<sub>4</sub>O" in page
+    assert "(published 2.5 †; " in text and "published 2.5 †<" in page and "(published 0.294 ± 0.003;" in text
     for words in ("Li4ZrCl4O2: result.json is not there", "glass-2: quench not finished", "no measurements"):
         assert words in page and words.replace("_", "\\_") in text
     assert len(re.findall(r' id="([^"]+)"', page)) == len(set(re.findall(r' id="([^"]+)"', page)))
+
+
+def _compare(campaign: Path, methods: dict[str, str]) -> None:
+    """Write what `mlsim compare a c -o` writes, and name it in campaign.json; `a` is the first system, `c` the last."""
+    rows = [
+        QuantityRow(
+            "conductivity_298K_mS_cm_difference", Estimate(-3.0, 0.1, 4, "ln"), methods["conductivity_298K_mS_cm"]
+        ),
+        QuantityRow("zr_o_coordination_difference", Estimate(0.01, 0.1, 4, "1"), methods["zr_o_coordination"]),
+        QuantityRow("rw_data_difference", Estimate(0.01, 0.1, 4, "1"), "B - A, not tested"),
+    ]
+    write_result(campaign / "comparisons" / "a--c.json", rows, Provenance.here())
+    body = json.loads((campaign / "campaign.json").read_text(encoding="utf-8"))
+    body["comparisons"] = [{"first": "a", "second": "c", "file": "comparisons/a--c.json"}]
+    (campaign / "campaign.json").write_text(json.dumps(body), encoding="utf-8")
+
+
+WITH_BOTH = {
+    "conductivity_298K_mS_cm": "ln(B/A), p = 0.0012 (Welch), 0.0084 corrected for 7 comparisons (Holm): differs",
+    "zr_o_coordination": "B - A, p = 0.02 (Welch), 0.14 corrected for 7 comparisons (Holm): not significant after 7 "
+    "comparisons",
+}
+CORRECTED_ONLY = {
+    "conductivity_298K_mS_cm": "ln(B/A), p = 0.0084 (Welch, Holm)",
+    "zr_o_coordination": "B - A, p = 0.14 (Welch, Holm)",
+}
+
+
+def test_glass_stands_beside_crystal_with_the_significance_that_compare_found(campaign: Path) -> None:
+    _compare(campaign, WITH_BOTH)
+    page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
+    assert "Li2ZrCl4O beside Li2ZrCl6, crystal" in text and 'href="#compared"' in page
+    answer = "2 quantities were tested, 1 differs at 95 %: Li conductivity at 298 K."
+    assert answer in text and answer in page
+    row = next(line for line in text.splitlines() if "× 0.050 (0.045 to 0.055)" in line)
+    assert row.endswith("| 0.0012 | 0.0084 | differs |")
+    assert "| 0.02 | 0.14 | not significant after 7 comparisons |" in text
+    assert re.search(r"\| Mass density, g/cm³ \| .* \| – \| – \| – \| not tested \|", text)  # both numbers, untested
+    assert "1 more that both have and that have errors" in page
+
+
+def test_a_comparison_of_an_earlier_version_has_the_corrected_probability_alone(campaign: Path) -> None:
+    _compare(campaign, CORRECTED_ONLY)
+    text = write_series_report([campaign], formats=())[1].read_text(encoding="utf-8")
+    assert "| – | 0.0084 | differs |" in text and "| – | 0.14 | no difference seen |" in text
+
+
+def test_what_compare_writes_is_what_the_report_reads(campaign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _compare(campaign, CORRECTED_ONLY)
+    arguments = ["compare", str(campaign / "a"), str(campaign / "c"), "-o", str(campaign / "comparisons" / "a--c.json")]
+    done = CliRunner().invoke(app, [*arguments, "--force"])
+    assert done.exit_code == 0, done.output
+    _, members = campaign_members(campaign)
+    found, remarks = compared_systems(campaign, read_campaign(campaign / "campaign.json"), members)
+    rows = {row.label: row for row in (*found[0].rows, *found[0].others)}
+    assert not remarks and rows["Li conductivity at 298 K"].verdict == "differs"
+
+
+def test_a_comparison_that_is_not_there_is_said(campaign: Path) -> None:
+    _compare(campaign, WITH_BOTH)
+    (campaign / "comparisons" / "a--c.json").unlink()
+    page = write_series_report([campaign], formats=())[0].read_text(encoding="utf-8")
+    assert "Li2ZrCl4O beside Li2ZrCl6, crystal: the numbers of both or comparisons/a--c.json are not there" in page
+    assert 'id="compared"' not in page
+
+
+def test_what_the_analyses_said_stands_under_each_system(campaign: Path) -> None:
+    body = json.loads((campaign / "campaign.json").read_text(encoding="utf-8"))
+    body["systems"][0]["notes"] = ["mechanism: hops of a kind that nobody else has"]
+    (campaign / "campaign.json").write_text(json.dumps(body), encoding="utf-8")
+    for path in write_series_report([campaign], formats=()):
+        assert path.read_text(encoding="utf-8").count("mechanism: hops of a kind that nobody else has") == 1
 
 
 def test_the_figures_of_a_series_are_drawn(campaign: Path) -> None:
@@ -103,6 +181,11 @@ def test_several_folders_need_a_folder_for_their_report(campaign: Path) -> None:
         ('{"systems": [{"x": 1}]}', r"campaign.json: systems.0.formula"),
         ('{"systems": [{"formula": "Xy2"}]}', r"campaign.json: .*Xy"),
         ('{"systems": [{"formula": "LiCl"}, {"formula": "LiCl"}]}', r"campaign.json: LiCl is listed twice; keep one"),
+        (
+            '{"systems": [{"name": "a", "formula": "LiCl"}], '
+            '"comparisons": [{"first": "a", "second": "b", "file": "f"}]}',
+            "campaign.json: comparisons: no system is called 'b'",
+        ),
         ('{"systems": [{"formula": "LiCl", "phase": "liquid"}]}', r"campaign.json: systems.0.phase: .*'amorphous'"),
     ],
 )

@@ -72,9 +72,9 @@
     clearTimeout(waiting);
     waiting = setTimeout(function () { draw(false); }, 150);
   });
-  // Paper cannot be unfolded: everything but the systems of a series is opened for it.
+  // Paper cannot be unfolded: everything is opened for it.
   window.addEventListener("beforeprint", function () {
-    opened = folded.filter(function (part) { return !part.open && !part.classList.contains("system"); });
+    opened = folded.filter(function (part) { return !part.open; });
     opened.forEach(function (part) { part.open = true; });
     draw(true);
     viewers.forEach(function (viewer) { viewer.draw(true); });

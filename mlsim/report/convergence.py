@@ -1,0 +1,99 @@
+"""What of a run has converged and what has not, briefly: from its numbers, their methods and its notes."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from mlsim.io.results import Result
+from mlsim.io.series import ReportSeries
+from mlsim.report.words import join_words
+
+__all__ = ["convergence"]
+
+_EXPONENT: Final = re.compile(r"MSD ~ t\^([\d.]+)")
+_LINEAR: Final = 0.1
+"""Deviation of the exponent from one up to which a displacement counts as that of diffusion."""
+_UNDECIDED: Final = re.compile(r"([\d., ]+) K: too short to tell whether the framework diffuses")
+_MEMORY: Final = re.compile(r"([A-Z][a-z]?) [\d.]+ Å, (-?[\d.]+) ± [\d.]+( \(remembers)?")
+
+Checked = tuple[list[str], list[str]]
+"""What has converged, and what has not."""
+
+
+def convergence(result: Result, series: ReportSeries) -> tuple[tuple[str, str], ...]:
+    """Return "Converged" and "Not converged", each with what is, of what the run checks; empty where it checks nothing.
+
+    Displacement of the mobile ion and rest of the framework at the temperatures of the Arrhenius line, the kink of the
+    quench, and the memory of the melt. Cell size and cooling rate take other runs to check and are not in it.
+    """
+    checks = (_displacement(result, series), _framework(series), _transition(result, series), _melt(series))
+    settled = [words for good, _ in checks for words in good]
+    open_ones = [words for _, bad in checks for words in bad]
+    named = (("Converged", settled), ("Not converged", open_ones))
+    return tuple((what, "; ".join(found)) for what, found in named if found)
+
+
+def _line_K(series: ReportSeries) -> list[float]:
+    """Return the temperatures of the Arrhenius line; all of them where there is no line."""
+    points = () if series.arrhenius is None else series.arrhenius.points
+    return [p.temperature_K for p in points if p.used] or [p.temperature_K for p in points]
+
+
+def _displacement(result: Result, series: ReportSeries) -> Checked:
+    """Return at which temperatures the displacement grows as that of diffusion, in time to the power of one."""
+    ion = series.msd[0].element if series.msd else "Li"
+    rows = [result.row(f"{ion.lower()}_diffusivity_cm2_s", kelvin) for kelvin in _line_K(series)]
+    read = [(row.temperature_K, _EXPONENT.search(row.method)) for row in rows if row is not None]
+    found = [(kelvin, float(exponent[1])) for kelvin, exponent in read if exponent]
+    settled = [entry for entry in found if abs(entry[1] - 1) <= _LINEAR]
+    slow = [entry for entry in found if entry not in settled]
+    grows = f"the displacement of {ion} grows with time to the power of "
+    return (
+        [f"{grows}{_span([e for _, e in settled])} ({_kelvin([k for k, _ in settled])})"] if settled else [],
+        [f"{grows}{_span([e for _, e in slow])}, not 1 ({_kelvin([k for k, _ in slow])})"] if slow else [],
+    )
+
+
+def _span(values: list[float]) -> str:
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _kelvin(temperatures: list[float | None]) -> str:
+    return f"{join_words([f'{t:g}' for t in temperatures])} K"
+
+
+def _framework(series: ReportSeries) -> Checked:
+    """Return whether the framework rests at the temperatures of the line; nothing where no transport was analysed."""
+    points = {p.temperature_K: p for p in (() if series.arrhenius is None else series.arrhenius.points)}
+    told = (_UNDECIDED.match(note) for note in series.notes)
+    undecided = {float(kelvin) for found in told if found for kelvin in found[1].split(",")}
+    line = _line_K(series)
+    flows = [t for t in line if "diffuses as well" in points[t].note]
+    unknown = [t for t in line if t in undecided and t not in flows]
+    rests = [t for t in line if t not in undecided and t not in flows and points[t].diffusive]
+    bad = [f"whether the framework flows too ({_kelvin(list(unknown))})"] if unknown else []
+    bad += [f"the framework flows, so this is a liquid ({_kelvin(list(flows))})"] if flows else []
+    return ([f"the framework rests ({_kelvin(list(rests))})"] if rests else []), bad
+
+
+def _transition(result: Result, series: ReportSeries) -> Checked:
+    row = result.row("glass_transition_K") or result.row("glass_transition_by_volume_K")
+    if row is None:
+        none = any(note.startswith("glass transition: no kink") for note in series.notes)
+        return [], ["the glass transition (no quench shows a kink)"] if none else []
+    n, of = row.estimate.n_independent, max(series.n_glasses, row.estimate.n_independent)
+    words = f"the glass transition (a kink in {n} of {of} quench{'' if of == 1 else 'es'})"
+    return ([words], []) if n == of > 1 else ([], [words])
+
+
+def _melt(series: ReportSeries) -> Checked:
+    notes = [note for note in series.notes if note.startswith("distance moved in the melt")]
+    found = [entry for note in notes for entry in _MEMORY.findall(note)]
+    gone = [element for element, _, remembers in found if not remembers]
+    kept = [f"{element} (overlap {overlap})" for element, overlap, remembers in found if remembers]
+    return (
+        [f"the melt has forgotten the packing of {join_words(gone)}"] if gone else [],
+        [f"the melt remembers the packing of {join_words(kept)}"] if kept else [],
+    )

@@ -1,0 +1,162 @@
+"""Two systems of a campaign side by side, as `mlsim compare` judged them: glass beside crystal, and along x."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mlsim.curve import Estimate
+from mlsim.io.campaign import Campaign
+from mlsim.io.results import QuantityRow, Result, read_result
+from mlsim.report.series_charts import AXES
+from mlsim.report.series_points import Member
+from mlsim.report.words import join_words, label_of, number_text, unit_text, value_text
+
+__all__ = ["ComparedRow", "ComparedSystems", "compared_systems"]
+
+_ENDING: Final = "_difference"
+_CHANCES: Final = re.compile(r"p = (\S+) \(Welch\), (\S+) corrected for \d+ comparisons? \(Holm\): (.*)")
+_CORRECTED: Final = re.compile(r"p = (\S+) \(Welch, Holm\)")
+"""As files of earlier versions say it: without the probability alone."""
+_KINDS_OF_LINKS: Final = ("corner", "edge", "face")
+_FIRST: Final = ("conductivity_298K_mS_cm", "activation_energy_eV", "li_diffusivity_cm2_s", "haven_ratio")
+
+
+@dataclass(frozen=True)
+class ComparedRow:
+    """One quantity of two systems, as text: both numbers, second less first, its probabilities and the verdict.
+
+    `alone` is the probability of this difference alone, `corrected` that among all that were compared with it.
+    """
+
+    label: str
+    unit: str
+    first: str
+    second: str
+    difference: str
+    alone: str
+    corrected: str
+    verdict: str
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two differ at 95 %, all comparisons counted."""
+        return self.verdict.startswith("differs")
+
+
+@dataclass(frozen=True)
+class ComparedSystems:
+    """Two systems by name in words, what people ask for first, and all else that was compared."""
+
+    first: str
+    second: str
+    rows: tuple[ComparedRow, ...]
+    others: tuple[ComparedRow, ...]
+
+    @property
+    def answer(self) -> str:
+        """One sentence: how many quantities were tested, and which of them differ."""
+        tested = [row for row in (*self.rows, *self.others) if row.verdict != "not tested"]
+        if not tested:
+            return "No difference could be tested: that takes two glasses or runs on each side."
+        differ = [row.label for row in tested if row.differs]
+        named = f": {join_words(differ)}" if 0 < len(differ) <= 8 else ""
+        counted = "1 quantity was" if len(tested) == 1 else f"{len(tested)} quantities were"
+        return f"{counted} tested, {len(differ) or 'none'} differ{'s' if len(differ) == 1 else ''} at 95 %{named}."
+
+
+def compared_systems(
+    folder: Path, campaign: Campaign, members: Sequence[Member]
+) -> tuple[list[ComparedSystems], list[str]]:
+    """Return the comparisons of a campaign, and a remark on each whose numbers are not there.
+
+    Raises
+    ------
+    DataError
+        When a file does not follow its form.
+    """
+    labels = {system.name: system.label for system in campaign.systems}
+    by_label = {member.label: member for member in members}
+    found, remarks = [], []
+    for pair in campaign.comparisons:
+        first, second = (by_label[labels[name]] for name in (pair.first, pair.second))
+        results = [None if member.run is None else member.run.result for member in (first, second)]
+        file = folder / pair.file
+        if results[0] is None or results[1] is None or not file.is_file():
+            remarks.append(f"{first.label} beside {second.label}: the numbers of both or {pair.file} are not there")
+            continue
+        found.append(_compared(first.label, second.label, results[0], results[1], read_result(file)))
+    return found, remarks
+
+
+def _compared(first: str, second: str, ours: Result, theirs: Result, differences: Result) -> ComparedSystems:
+    """Return one comparison; a quantity of the first table stands there untested too, so that its numbers are seen."""
+    known = {(row.name.removesuffix(_ENDING), row.temperature_K): row for row in differences.rows}
+    rows: list[tuple[QuantityRow, ComparedRow]] = []
+    for row in ours.rows:
+        other, found = theirs.row(row.name, row.temperature_K), known.get((row.name, row.temperature_K))
+        if other is not None and (found is not None or _rank(row) is not None):
+            rows.append((row, _row(row, other, found)))
+    asked = sorted((entry for entry in rows if _rank(entry[0]) is not None), key=lambda entry: _rank(entry[0]) or 0)
+    others = [shown for row, shown in rows if _rank(row) is None]
+    return ComparedSystems(first, second, tuple(shown for _, shown in asked), tuple(others))
+
+
+def _rank(row: QuantityRow) -> int | None:
+    """Return the place of a quantity among those that people ask for first; None for the others."""
+    order: Mapping[str, int] = {name: place for place, name in enumerate(dict.fromkeys((*_FIRST, *AXES)))}
+    return order.get(row.name)
+
+
+def _row(first: QuantityRow, second: QuantityRow, found: QuantityRow | None) -> ComparedRow:
+    label, group = label_of(first.name, first.temperature_K)
+    alone, corrected, verdict = ("", "", "not tested") if found is None else _judged(found.method)
+    return ComparedRow(
+        label=f"{group}: {label}" if label.startswith(_KINDS_OF_LINKS) else label,
+        unit=unit_text(first.estimate.unit),
+        first=value_text(first),
+        second=value_text(second),
+        difference="" if found is None else _difference(found.estimate),
+        alone=alone,
+        corrected=corrected,
+        verdict=verdict,
+    )
+
+
+def _judged(method: str) -> tuple[str, str, str]:
+    """Return the probabilities and the verdict that the comparison wrote."""
+    if found := _CHANCES.search(method):
+        return _chance(found[1]), _chance(found[2]), found[3]
+    if found := _CORRECTED.search(method):
+        return "", _chance(found[1]), "differs" if float(found[1]) < 0.05 else "no difference seen"
+    return "", "", "not tested"
+
+
+def _chance(text: str) -> str:
+    return number_text(float(text))
+
+
+def _difference(estimate: Estimate) -> str:
+    """Return second less first, or of skewed numbers their ratio with its 68 % interval.
+
+    Examples
+    --------
+    >>> _difference(Estimate(-0.42, 0.41, 4, "ln")), _difference(Estimate(0.2, 0.05, 4, "1"))
+    ('× 0.66 (0.44 to 0.99)', '0.200 ± 0.050')
+    """
+    if estimate.unit != "ln":
+        return number_text(estimate.value, estimate.standard_error).replace("-", "−")
+    error = estimate.standard_error or 0.0
+    ends = (_ratio(estimate.value + sign * error) for sign in (-1, 0, 1))
+    low, middle, high = ends
+    return f"× {middle} ({low} to {high})"
+
+
+def _ratio(logarithm: float) -> str:
+    """Return a ratio with two significant digits, zeros at the end kept."""
+    ratio = float(f"{math.exp(max(-300.0, min(300.0, logarithm))):.2g}")
+    return f"{ratio:.{max(0, 1 - math.floor(math.log10(ratio)))}f}" if 1e-3 <= ratio < 1e4 else number_text(ratio)

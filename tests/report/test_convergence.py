@@ -1,0 +1,111 @@
+"""The line on convergence says what the numbers and notes of a run say, in the words that the analyses write."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from mlsim.curve import Estimate
+from mlsim.io.results import Provenance, QuantityRow, Result
+from mlsim.io.series import ArrheniusPart, ArrheniusPoint, ReportSeries
+from mlsim.melt_quench.memory import ElementMemory
+from mlsim.report.convergence import convergence
+from mlsim.study import transport_part
+from mlsim.study.structure_part import glass_notes
+
+MEMORY = (
+    "distance moved in the melt and overlap with the packing (0 when forgotten): Cl 5.2 Å, 0.02 ± 0.02; "
+    "Zr 3.5 Å, 0.11 ± 0.02 (remembers: melt longer or hotter)"
+)
+
+
+def _series(*points: ArrheniusPoint, notes: tuple[str, ...] = (), n: int = 4) -> ReportSeries:
+    line = ArrheniusPart(points=points) if points else None
+    return ReportSeries(title="t", composition="LiCl", preset="", n_glasses=n, notes=notes, arrhenius=line)
+
+
+def _point(kelvin: float, **more: Any) -> ArrheniusPoint:
+    return ArrheniusPoint(temperature_K=kelvin, diffusivity_cm2_s=1e-6, **more)
+
+
+def _rows(**exponents: float) -> list[QuantityRow]:
+    return [
+        QuantityRow(
+            "li_diffusivity_cm2_s",
+            Estimate(1e-6, 1e-7, 4, "cm2/s"),
+            f"diffusive: fitted from 7 to 30 ps (MSD ~ t^{exponent:.2f}, from 8 Å²)",
+            float(kelvin.removeprefix("at_")),
+        )
+        for kelvin, exponent in exponents.items()
+    ]
+
+
+def _said(rows: list[QuantityRow], series: ReportSeries) -> tuple[str, str]:
+    """Return what has converged, and what has not."""
+    found = dict(convergence(Result(tuple(rows), Provenance(mlsim="", versions={})), series))
+    assert set(found) <= {"Converged", "Not converged"}
+    return found.get("Converged", ""), found.get("Not converged", "")
+
+
+def test_a_displacement_below_the_power_of_one_has_not_converged() -> None:
+    series = _series(_point(550), _point(625), _point(700), _point(775, used=False))
+    good, bad = _said(_rows(at_550=0.81, at_625=0.97, at_700=0.85, at_775=0.5), series)
+    assert "the displacement of Li grows with time to the power of 0.97 (625 K)" in good
+    assert "the displacement of Li grows with time to the power of 0.81 to 0.85, not 1 (550 and 700 K)" in bad
+    assert "775" not in good + bad  # it is not in the line
+
+
+def test_the_framework_rests_flows_or_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_part, "framework_undecided", lambda others, mobile: True)
+    notes = transport_part._undecided({550.0: None, 625.0: None}, {550.0: (), 625.0: ()}, "Li")  # type: ignore[dict-item]
+    moving = SimpleNamespace(label="Cl")
+    series = _series(
+        _point(550),
+        _point(625),
+        _point(700),
+        _point(775, note=f"{moving.label} diffuses as well: liquid"),
+        notes=(*notes,),
+    )
+    good, bad = _said([], series)
+    assert "the framework rests (700 K)" in good
+    assert "whether the framework flows too (550 and 625 K)" in bad
+    assert "the framework flows, so this is a liquid (775 K)" in bad
+
+
+@pytest.mark.parametrize(("n", "converged"), [(1, False), (3, False), (4, True)])
+def test_a_glass_transition_counts_when_every_quench_shows_it(n: int, converged: bool) -> None:
+    row = QuantityRow("glass_transition_K", Estimate(1100.0, 20.0, n, "K"), "kink of the energy of the quench")
+    good, bad = _said([row], _series())
+    assert (f"a kink in {n} of 4 quenches" in good) is converged
+    assert (f"a kink in {n} of 4 quenches" in bad) is not converged
+
+
+def test_a_quench_without_a_kink_is_said() -> None:
+    _, bad = _said(
+        [], _series(notes=("glass transition: no kink of the energy in 4 quenches; quench slower or longer",))
+    )
+    assert "no quench shows a kink" in bad
+
+
+def test_the_melt_remembers_some_elements() -> None:
+    good, bad = _said([], _series(notes=(MEMORY,)))
+    assert good == "the melt has forgotten the packing of Cl"
+    assert bad == "the melt remembers the packing of Zr (overlap 0.11)"
+
+
+def test_what_is_not_checked_is_not_called_converged() -> None:
+    assert _said([], _series()) == ("", "")
+
+
+def test_the_memory_note_is_written_as_it_is_read() -> None:
+    memory = {"Zr": ElementMemory(3.5, 0.11, 0.02), "Ti": ElementMemory(5.0, 0.01, 0.02)}
+    atoms = Atoms("ZrTi", positions=[(0, 0, 0), (5, 5, 5)], cell=[30] * 3, pbc=True)
+    glass: Any = SimpleNamespace(
+        atoms=atoms, log=SimpleNamespace(volume_A3=np.array([atoms.get_volume()])), melt_memory=memory
+    )
+    good, bad = _said([], _series(notes=tuple(glass_notes([glass], [[atoms]]))))
+    assert "forgotten the packing of Ti" in good and "remembers the packing of Zr (overlap 0.11)" in bad
