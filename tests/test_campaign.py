@@ -316,6 +316,19 @@ def test_campaign_json_holds_series_and_what_is_missing(tmp_path: Path, monkeypa
     assert read_result(tmp_path / "li2zrcl6-crystal" / "result.json").row("activation_energy_eV").reference is None  # type: ignore[union-attr]
 
 
+def test_tables_of_quantities_that_are_gone_go_and_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_campaign_settings(TINY)
+    write_campaign_settings(tmp_path, settings, ModelFile.named(settings.potential))
+    finished(tmp_path, settings, {"x0.50": (2e-5, 0.3), "li2zrcl6-crystal": (1e-5, 0.4)})
+    collected(tmp_path, monkeypatch)
+    tables = tmp_path / "tables"
+    shutil.copy(tables / "activation_energy_eV.csv", tables / "gone.csv")
+    (tables / "mine.csv").write_text("a,b\n", encoding="utf-8")
+    collected(tmp_path, monkeypatch)
+    assert {"activation_energy_eV.csv", "mine.csv"} <= {path.name for path in tables.iterdir()}
+    assert not (tables / "gone.csv").exists()
+
+
 def test_the_curves_of_a_system_say_its_phase_and_its_settings(tmp_path: Path) -> None:
     settings = read_campaign_settings(TINY)
     glass, crystal = (

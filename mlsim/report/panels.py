@@ -11,7 +11,7 @@ from mlsim.io.series import ArrheniusPart, Line, ReportSeries
 from mlsim.report.palette import ANION, DATA, MODEL, PUBLISHED, SERIES, temperature_colours
 from mlsim.report.published_line import published_diffusivities
 from mlsim.report.quench_charts import quench_means
-from mlsim.report.structure_charts import JOINT_LINKS, JOINT_NAME, LINK_NAMES, published_links
+from mlsim.report.structure_charts import JOINT_NAME, LINK_NAMES, joint_links, published_links
 from mlsim.report.words import pair_text, ratio_errors
 
 if TYPE_CHECKING:
@@ -137,9 +137,9 @@ def links_panel(axes: Axes, series: ReportSeries, letter: str = "") -> None:
     published = published_links(series)
     kinds = [s for s in series.links if s.label in LINK_NAMES] or series.links
     ours = {LINK_NAMES.get(s.label, s.label): (s.fraction, s.standard_error or 0.0) for s in kinds}
-    joint = [s.fraction for s in series.links if s.label in JOINT_LINKS]
-    if JOINT_NAME in published and len(joint) == len(JOINT_LINKS):
-        ours[JOINT_NAME] = (sum(joint), 0.0)
+    joint = joint_links(series)
+    if JOINT_NAME in published and joint is not None:
+        ours[JOINT_NAME] = joint
     names = [*ours, *(name for name in published if name not in ours)]
     for i, name in enumerate(names):
         if name in ours:
@@ -257,7 +257,7 @@ def displacement_panel(axes: Axes, series: ReportSeries, letter: str = "") -> No
 
 
 def quench_panel(axes: Axes, series: ReportSeries, letter: str = "", *, transition: Estimate | None = None) -> None:
-    """Draw the density along the quench, and the glass transition as a grey band."""
+    """Draw the density along the quench, the lines that look for a kink, and the glass transition as a grey band."""
     titled(axes, letter, "Density along the quench")
     drawn = [(part, *quench_means(part)[:2]) for part in series.thermo]
     drawn = [entry for entry in drawn if len(entry[1]) > 1]
@@ -265,7 +265,11 @@ def quench_panel(axes: Axes, series: ReportSeries, letter: str = "", *, transiti
         absent(axes, "not recorded")
         return
     for i, (part, temperature, density) in enumerate(drawn):
-        axes.plot(temperature, density, ".-", color=SERIES[i % len(SERIES)], markersize=3, label=plain(part.label))
+        style, colour = (".-" if part.quench is None else "."), SERIES[i % len(SERIES)]
+        axes.plot(temperature, density, style, color=colour, markersize=3, label=plain(part.label))
+        if part.quench is not None:
+            dashes = "--" if part.quench.kink_by_volume_K is None else "-"
+            axes.plot(temperature, part.quench.density_fit_g_cm3, dashes, color=colour, linewidth=0.9)
     if transition is not None and np.isfinite(transition.value):
         half = transition.standard_error or 0.0
         ends = (transition.value - half, transition.value + half)

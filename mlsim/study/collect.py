@@ -33,6 +33,7 @@ __all__ = ["CAMPAIGN_FILE", "SystemFolder", "collect_campaign", "collect_system"
 
 CAMPAIGN_FILE: Final = "campaign.json"
 _ANALYSES: Final = ("topology", "transport", "mechanism")
+_COLUMNS: Final = ("system", "x", "phase", "value", "standard_error", "n_independent", "upper_bound")
 _SHOWN: Final = 4  # differences in one error line
 
 
@@ -216,8 +217,7 @@ def collect_campaign(directory: Path) -> Path:
         "missing": missing,
         "provenance": provenance_as_json(directory / CAMPAIGN_FILE, _provenance(settings, sha256)),
     }
-    for one in series:
-        _write_table(directory / "tables", one)
+    _write_tables(directory / "tables", series)
     target = directory / CAMPAIGN_FILE
     atomic_write_text(target, json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return target
@@ -388,14 +388,23 @@ def _series(settings: CampaignSettings, results: Mapping[str, Result]) -> list[d
     return series
 
 
-def _write_table(folder: Path, series: Mapping[str, Any]) -> None:
-    """Write one quantity of all systems as CSV."""
+def _write_tables(folder: Path, series: Sequence[Mapping[str, Any]]) -> None:
+    """Write each quantity of all systems as CSV; tables of ours of quantities that are gone go too."""
+    kept = {_write_table(folder, one) for one in series}
+    for path in set(folder.glob("*.csv")) - kept:
+        if path.read_text(encoding="utf-8", errors="replace").partition("\n")[0] == ",".join(_COLUMNS):
+            path.unlink()
+
+
+def _write_table(folder: Path, series: Mapping[str, Any]) -> Path:
+    """Write one quantity of all systems as CSV and return its path."""
     at = "" if series["temperature_K"] is None else f"_{series['temperature_K']:g}K"
-    columns = ("system", "x", "phase", "value", "standard_error", "n_independent", "upper_bound")
-    lines = [",".join(columns)]
+    lines = [",".join(_COLUMNS)]
     for point in series["points"]:
-        lines.append(",".join(_cell(point[column]) for column in columns))
-    atomic_write_text(folder / f"{series['name']}{at}.csv", "\n".join(lines) + "\n")
+        lines.append(",".join(_cell(point[column]) for column in _COLUMNS))
+    path = folder / f"{series['name']}{at}.csv"
+    atomic_write_text(path, "\n".join(lines) + "\n")
+    return path
 
 
 def _cell(value: Any) -> str:

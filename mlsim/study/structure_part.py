@@ -77,7 +77,7 @@ def thermo_parts(glasses: Sequence[Glass]) -> tuple[ThermoPart, ...]:
                 temperature_K=tuple(log.temperature_K[every].tolist()),
                 density_g_cm3=tuple((mass / log.volume_A3[every] * G_CM3_PER_U_A3).tolist()),
                 energy_eV_per_atom=tuple((log.potential_energy_eV[every] / n_atoms).tolist()),
-                committee_eV_A=_committee(log.committee_deviation_eV_A, every),
+                committee_eV_A=_committee(log.committee_deviation_eV_A, every.step),
                 quench=_quench_part(glass, mass / n_atoms),
             )
         )
@@ -103,11 +103,11 @@ def _quench_part(glass: Glass, mass_per_atom_u: float) -> QuenchPart | None:
     )
 
 
-def _committee(deviation: NDArray[np.float64] | None, every: slice) -> tuple[float, ...] | None:
-    """Deviation of a committee along a run; None where a single model moved the atoms."""
+def _committee(deviation: NDArray[np.float64] | None, step: int) -> tuple[float, ...] | None:
+    """Largest deviation of a committee in each stretch of a run; None where a single model moved the atoms."""
     if deviation is None or not np.isfinite(deviation).all():
         return None
-    return tuple(deviation[every].tolist())
+    return tuple(np.maximum.reduceat(deviation, np.arange(0, len(deviation), step)).tolist())
 
 
 def glass_notes(
