@@ -132,7 +132,7 @@ def _differences(member: Member) -> dict[str, str]:
 def series_summary(members: Sequence[Member]) -> str:
     """Return the answer in one paragraph: how conductivity and activation energy go with composition."""
     there = [member for member in members if member.run is not None]
-    text = f"{len(there)} of {len(members)} systems have results."
+    text = f"{len(there)} of {len(members)} systems {'has' if len(there) == 1 else 'have'} results."
     for name, (words, unit) in list(AXES.items())[:2]:
         points = [point for point in points_of(members, name) if not point.bound]
         if not points:
@@ -171,7 +171,9 @@ def _words(members: Sequence[Member], campaign: Campaign | None, folder: Path) -
             crystal = member.phase == "crystalline"
             notes = said.get(member.label, ())
             views.append(view_of(member.run, prefix=f"s{number}-", title=member.label, crystal=crystal, remarks=notes))
-    remarks = [f"{member.label}: {remark}" for member in members for remark in member.remarks]
+    waiting = [member.label for member in members if member.run is None]
+    remarks = [f"no numbers yet of {join_words(waiting)}"] if waiting else []
+    remarks += [f"{member.label}: {remark}" for member in members for remark in member.remarks]
     comparisons, absent = ([], []) if campaign is None else compared_systems(folder, campaign, members)
     remarks += absent + ([] if campaign is None else list(campaign.missing))
     silent = [m.label for m in members if m.run is not None and _potential(m) is None]

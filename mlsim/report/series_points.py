@@ -92,9 +92,7 @@ def campaign_members(folder: Path) -> tuple[Campaign, list[Member]]:
 def _member(folder: Path, system: CampaignSystem) -> Member:
     remarks = [*system.missing]
     run: RunFolder | None = None
-    if system.result is None or not (folder / system.result).is_file():
-        remarks.insert(0, f"{system.result or 'result.json'} is not there")
-    else:
+    if system.result is not None and (folder / system.result).is_file():
         run = read_run(folder / system.result)
         refined = [found for part in system.rmc if (found := read_refinement(folder / part)) is not None]
         absent = tuple(line for line in run.absent if not line.startswith("study.json"))  # campaign.json has them

@@ -199,7 +199,8 @@ def collect_campaign(directory: Path) -> Path:
             "'measurements' in the config"
         )
     pairs = [(a, b, f"comparisons/{a}--{b}.json") for a, b in settings.comparisons]
-    missing += [f"comparison of {a} and {b}: not there" for a, b, file in pairs if not (directory / file).exists()]
+    open_pairs = [f"{a} with {b}" for a, b, file in pairs if not (directory / file).exists()]
+    missing += [f"not compared yet: {', '.join(open_pairs)}"] if open_pairs else []
     series = _series(settings, results)
     body = {
         "title": settings.title,
