@@ -73,10 +73,10 @@ def thermo_parts(glasses: Sequence[Glass]) -> tuple[ThermoPart, ...]:
         parts.append(
             ThermoPart(
                 label=f"glass {number}",
-                time_ps=tuple(log.time_ps[every].tolist()),
-                temperature_K=tuple(log.temperature_K[every].tolist()),
-                density_g_cm3=tuple((mass / log.volume_A3[every] * G_CM3_PER_U_A3).tolist()),
-                energy_eV_per_atom=tuple((log.potential_energy_eV[every] / n_atoms).tolist()),
+                time_ps=_rounded(log.time_ps[every], 4),
+                temperature_K=_rounded(log.temperature_K[every], 2),
+                density_g_cm3=_rounded(mass / log.volume_A3[every] * G_CM3_PER_U_A3, 5),
+                energy_eV_per_atom=_rounded(log.potential_energy_eV[every] / n_atoms, 6),
                 committee_eV_A=_committee(log.committee_deviation_eV_A, every.step),
                 quench=_quench_part(glass, mass / n_atoms),
             )
@@ -93,11 +93,11 @@ def _quench_part(glass: Glass, mass_per_atom_u: float) -> QuenchPart | None:
         return None
     density, fit = (mass_per_atom_u / per_atom * G_CM3_PER_U_A3 for per_atom in (volume.values, volume.fitted))
     return QuenchPart(
-        temperature_K=tuple(energy.temperature_K.tolist()),
-        density_g_cm3=tuple(density.tolist()),
-        density_fit_g_cm3=tuple(fit.tolist()),
-        energy_eV_per_atom=tuple(energy.values.tolist()),
-        energy_fit_eV_per_atom=tuple(energy.fitted.tolist()),
+        temperature_K=_rounded(energy.temperature_K, 2),
+        density_g_cm3=_rounded(density, 5),
+        density_fit_g_cm3=_rounded(fit, 5),
+        energy_eV_per_atom=_rounded(energy.values, 6),
+        energy_fit_eV_per_atom=_rounded(energy.fitted, 6),
         kink_by_volume_K=volume.kink_K if np.isfinite(volume.kink_K) else None,
         kink_by_energy_K=energy.kink_K if np.isfinite(energy.kink_K) else None,
     )
@@ -107,7 +107,12 @@ def _committee(deviation: NDArray[np.float64] | None, step: int) -> tuple[float,
     """Largest deviation of a committee in each stretch of a run; None where a single model moved the atoms."""
     if deviation is None or not np.isfinite(deviation).all():
         return None
-    return tuple(np.maximum.reduceat(deviation, np.arange(0, len(deviation), step)).tolist())
+    return _rounded(np.maximum.reduceat(deviation, np.arange(0, len(deviation), step)), 5)
+
+
+def _rounded(values: NDArray[np.float64], decimals: int) -> tuple[float, ...]:
+    """Return values to the digits that a plot can show, so that the file stays small."""
+    return tuple(values.round(decimals).tolist())
 
 
 def glass_notes(
