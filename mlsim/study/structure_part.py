@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -68,7 +69,7 @@ def thermo_parts(glasses: Sequence[Glass]) -> tuple[ThermoPart, ...]:
     parts = []
     for number, glass in enumerate(glasses, start=1):
         log, n_atoms = glass.log, len(glass.atoms)
-        every = slice(None, None, max(1, len(log) // _LONGEST_THERMO))
+        every = slice(None, None, max(1, math.ceil(len(log) / _LONGEST_THERMO)))
         mass = float(glass.atoms.get_masses().sum())
         parts.append(
             ThermoPart(
