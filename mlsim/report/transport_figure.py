@@ -96,5 +96,6 @@ def _arrhenius(axes: Axes, points: Sequence[Diffusion], fit: ArrheniusFit | None
             axes.fill_between(x, [e.low for e in ends], [e.high for e in ends], color=MODEL, alpha=alpha, linewidth=0)
         axes.plot(x, [fit.diffusivity_at(float(t)).value for t in kelvin], color=MODEL, linewidth=0.9)
         value = fit.diffusivity_at(298.0).value
-        axes.set_ylim(bottom=max(value * 1e-3, fit.diffusivity_interval(298.0, 0.95).low / 3))
+        top = max(p.diffusivity.value for p in points)
+        axes.set_ylim(max(value * 1e-3, fit.diffusivity_interval(298.0, 0.95).low / 3), 3 * top)
     axes.set(yscale="log", xlabel="1000 / $T$ (1/K)", ylabel="$D$ (cm$^2$/s)")
