@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,8 +20,11 @@ from mlsim import Estimate
 from mlsim.cli import main
 from mlsim.errors import SettingsError
 from mlsim.io.results import Provenance, QuantityRow, read_result, write_result
+from mlsim.io.run_folder import RunFolder
+from mlsim.io.series import PotentialPart, ReportSeries
 from mlsim.melt_quench import hold_schedule
 from mlsim.progress import StopRequest
+from mlsim.report.mixed import refuse_mixed_series
 from mlsim.study import ModelFile
 from mlsim.study.campaign import (
     CampaignSettings,
@@ -32,7 +36,7 @@ from mlsim.study.campaign import (
 )
 from mlsim.study.collect import SystemFolder, collect_campaign, collect_system
 from mlsim.study.cost import CostMeter, read_costs
-from mlsim.study.system_series import series_of_system, study_of
+from mlsim.study.system_series import made_with, series_of_system, study_of
 from mlsim.study.workflow import Job, Plan, Workflow, snakemake_command
 
 TINY = shipped_campaign() / "tiny.yaml"
@@ -361,8 +365,7 @@ def moved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> CampaignSettings:
     settings = read_campaign_settings(TINY)
     write_campaign_settings(folder, settings, ModelFile.named(settings.potential))
     finished(folder, settings, {"x0.50": (2e-5, 0.3), "li2zrcl6-crystal": (1e-5, 0.4)})
-    monkeypatch.setattr("mlsim.study.collect.write_series", lambda path, series: path.write_text("{}"))
-    monkeypatch.setattr("mlsim.study.system_series.series_of_system", lambda system: None)
+    monkeypatch.setattr("mlsim.study.system_series._transport", lambda *parts: ({}, ()))
     for name in ("x0.50", "li2zrcl6-crystal"):
         collect_system(folder, name)
     return settings
@@ -383,6 +386,48 @@ def test_systems_without_trajectories_are_collected_as_they_are(
     assert "x0.50: numbers taken as they are" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in before} == before
     assert (tmp_path / "campaign.json").exists()
+
+
+def test_numbers_of_other_runs_than_those_wanted_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_campaign_settings(TINY)
+    source = ModelFile.named(settings.potential)
+    write_campaign_settings(tmp_path, settings, source)
+    finished(tmp_path, settings, {"x0.50": (2e-5, 0.3), "li2zrcl6-crystal": (1e-5, 0.4)})
+    glass = SystemFolder(tmp_path, "x0.50", settings, source.sha256)
+    monkeypatch.setattr("mlsim.study.system_series._transport", lambda *parts: ({}, ()))
+    collect_system(tmp_path, "x0.50")
+    assert glass.is_collected and glass.changed_settings() == []
+    systems = dict(settings.systems)
+    systems["x0.50"] = systems["x0.50"].model_copy(update={"left_out": {"glass-2": "crystallised"}})
+    fewer = settings.model_copy(update={"systems": systems})
+    write_campaign_settings(tmp_path, fewer, source)
+    now = SystemFolder(tmp_path, "x0.50", fewer, source.sha256)
+    assert not now.is_collected
+    with pytest.raises(SystemExit):
+        main(["collect", str(tmp_path)])
+    body = json.loads((tmp_path / "campaign.json").read_text(encoding="utf-8"))
+    said = [line for line in body["systems"][1]["missing"] if "made with other settings" in line]
+    assert len(said) == 1 and "runs" in said[0]
+
+
+def with_settings(made: dict[str, Any]) -> RunFolder:
+    series = ReportSeries(
+        title="", composition="", preset="", potential=PotentialPart(name="p", sha256="0" * 64), n_glasses=1, n_atoms=1
+    )
+    return RunFolder(Path(), None, series.model_copy(update={"settings": made}))
+
+
+def test_systems_with_and_without_oxygen_stand_in_one_report(tmp_path: Path) -> None:
+    settings = read_campaign_settings()
+    named = [
+        (name, with_settings(made_with(SystemFolder(tmp_path, name, settings, ""))))
+        for name in ("x0.50", "li2zrcl6-glass", "li2zrcl6-crystal")
+    ]
+    refuse_mixed_series(named)
+    other = settings.model_copy(update={"bridging": ("Cl",)})
+    named.append(("other", with_settings(made_with(SystemFolder(tmp_path, "x0.00", other, "")))))
+    with pytest.raises(SettingsError, match=r"topology.bridging is \['O', 'Cl'\] and \['Cl'\]"):
+        refuse_mixed_series(named)
 
 
 def test_an_analysis_that_cannot_be_made_again_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

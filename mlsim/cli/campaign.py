@@ -82,12 +82,14 @@ def campaign(
     source = ModelFile.named(settings.potential, settings.device)
     require_same_trajectories(output, settings, source)
     with contextlib.ExitStack() as stack:
-        folder = output
-        if dry_run:
-            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            file = write_campaign_settings(scratch, settings, source)
-            folder = output if output.is_dir() else scratch
-        else:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        file = write_campaign_settings(scratch, settings, source)
+        folder = output if output.is_dir() else scratch
+        if not prepare and folder == output:  # before the folder takes the new settings
+            before = Workflow(folder.resolve(), settings, file, profile, cores, tuple(only or ()))
+            before.require_trajectories(before.plan())
+        if not dry_run:
+            folder = output
             lock = stack.enter_context(folder_lock(output, wait_s=_WAIT_FOR_LOCK_S))
             for kept in set_aside_refinements(output, settings):
                 typer.echo(f"refinement of other settings or data, kept as {kept}", err=True)
@@ -97,7 +99,6 @@ def campaign(
             return
         workflow = Workflow(folder.resolve(), settings, file, profile, cores, tuple(only or ()))
         plan = workflow.plan()
-        workflow.require_trajectories(plan)
         _say_plan(workflow, plan, source, output)
         if not dry_run and plan.jobs:
             _run(workflow, lock)

@@ -213,6 +213,10 @@ class CampaignSettings(_Settings):
                     composition.counts(system.atoms)
             except SettingsError as error:
                 raise ValueError(f"systems.{name}: {error}") from error
+            if not set(self.bridging) & set(composition.elements):
+                raise ValueError(
+                    f"systems.{name}: {system.formula} holds no bridging anion ({', '.join(self.bridging)})"
+                )
             for element, what in ((self.mobile, "the mobile ion"), (self.center, "the center of the polyhedra")):
                 if element not in composition.elements:
                     raise ValueError(f"systems.{name}: {system.formula} holds no {element}, {what}")

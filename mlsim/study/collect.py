@@ -18,7 +18,7 @@ from mlsim.curve import estimate_over
 from mlsim.errors import DataError, SettingsError
 from mlsim.io.published import published_sample
 from mlsim.io.results import Provenance, QuantityRow, Result, provenance_as_json, read_result, row_as_json, write_result
-from mlsim.io.series import write_series
+from mlsim.io.series import read_series, write_series
 from mlsim.io.structures import read_structure
 from mlsim.io.trajectories import MERGED_NAME
 from mlsim.melt_quench import Schedule, hold_schedule
@@ -98,11 +98,20 @@ class SystemFolder:
         kept = CHECKPOINT_FILE if stage == "quench" else MERGED_NAME
         return [folder for folder in self.ended(stage) if not (folder / kept).exists()]
 
+    def changed_settings(self) -> list[str]:
+        """Return how the settings of `result.json` differ from those wanted now, as `key was X, now Y`."""
+        from mlsim.study.system_series import made_with  # the analysis is slow to import
+
+        path = self.folder / "series.json"
+        made = read_series(path).settings if path.exists() else None
+        wanted = json.loads(json.dumps(made_with(self)))
+        return [] if made is None else settings_difference(json.loads(json.dumps(made)), wanted)
+
     @property
     def is_collected(self) -> bool:
-        """Whether `result.json` and `series.json` are there and no run or analysis has ended since."""
+        """Whether `result.json` and `series.json` are there, made with these settings, and no run has ended since."""
         own = [self.folder / name for name in ("result.json", "series.json")]
-        if not all(path.exists() for path in own):
+        if not all(path.exists() for path in own) or self.changed_settings():
             return False
         made_from = [
             *(folder / "result.json" for stage in (*self.stages, "rmc") for folder in self.ended(stage)),
@@ -139,6 +148,10 @@ class SystemFolder:
                 lines.append(
                     f"{name}.json is older than a run that it is made from; make it again if it lacks that run"
                 )
+        changed = self.changed_settings()
+        if changed:
+            more = f"; and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+            lines.append(f"its numbers were made with other settings: {'; '.join(changed[:_SHOWN])}{more}")
         measured = {entry.system for entry in self.settings.measurements}
         if measured and self.name not in measured:
             lines.append("no RMC: the campaign names no measured curve of this system")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlsim.study.collect import SystemFolder
     from mlsim.trajectory import Trajectory
 
-__all__ = ["series_of_system", "study_of"]
+__all__ = ["made_with", "series_of_system", "study_of"]
 
 
 def series_of_system(system: SystemFolder) -> ReportSeries:
@@ -62,7 +62,7 @@ def series_of_system(system: SystemFolder) -> ReportSeries:
         composition=own.formula,
         preset="",
         phase="amorphous" if system.is_glass else "crystalline",
-        settings=_made_with(system, settings),
+        settings=made_with(system),
         potential=PotentialPart(name=system.settings.potential, sha256=system.potential_sha256),
         n_glasses=len(ensembles) or len(glasses),
         n_atoms=len(ensembles[0][0]) if ensembles else own.atoms,
@@ -106,10 +106,14 @@ def study_of(system: SystemFolder) -> StudySettings:
     )
 
 
-def _made_with(system: SystemFolder, settings: StudySettings) -> dict[str, Any]:
-    """Return what decides the numbers of this system, besides the potential, by part as study.json names the parts."""
+def made_with(system: SystemFolder) -> dict[str, Any]:
+    """Return what decides the numbers of a system, besides the potential, by part as study.json names the parts."""
+    settings = study_of(system)
     made = {**settings.simulation, "structure": system.settings.structure.model_dump(mode="json")}
     made |= {part: settings.analysis[part] for part in ("temperatures_K", "scattering", "topology")}
+    # those of the campaign: a system without one of the anions was still made with the same settings as the others
+    made["topology"] = {**made["topology"], "bridging": list(system.settings.bridging)}
+    made["runs"] = [folder.name for folder in system.run_folders]
     if not system.is_glass:  # nothing was packed and quenched
         del made["glasses"], made["melt_quench"]
     return made
