@@ -18,6 +18,7 @@ from mlsim.report.convergence import convergence
 from mlsim.report.methods import all_settings, methods_text
 from mlsim.report.mixed import refuse_mixed_piece
 from mlsim.report.potential_errors import PotentialErrors, potential_errors
+from mlsim.report.remarks import unsaid
 from mlsim.report.scene import Scene, scene_of
 from mlsim.report.traces import Chart
 from mlsim.report.words import label_of
@@ -88,7 +89,7 @@ class View:
     refined
         Numbers of the refinement; empty where there is none.
     remarks
-        What the commands of a campaign said beside the numbers.
+        What the commands of a campaign said beside the numbers, and `series.notes` do not.
     """
 
     prefix: str
@@ -181,7 +182,7 @@ def view_of(
         provenance=None if run.result is None else run.result.provenance,
         absent=run.absent,
         refined=_refined(run),
-        remarks=tuple(remarks),
+        remarks=unsaid(remarks, series.notes),
     )
 
 
