@@ -17,7 +17,16 @@ from mlsim.io.published import PublishedSample
 from mlsim.io.results import QuantityRow, Result
 from mlsim.io.series import ReportSeries
 from mlsim.report.differences import CONFIDENCE, WELL_KNOWN, critical_difference, holm, probability_of_reference
-from mlsim.report.words import GROUPS, join_words, label_of, published_text, unit_text, value_text
+from mlsim.report.words import (
+    GROUPS,
+    full_label,
+    join_listed,
+    join_words,
+    label_of,
+    published_text,
+    unit_text,
+    value_text,
+)
 
 __all__ = ["Comparison", "compared", "comparisons", "summary", "without_error_note"]
 
@@ -241,10 +250,11 @@ def _verdicts(result: Result) -> str:
     open_rows = [row for row in rows if row.verdict in ("undecided", "no error", "one glass")]
     was = "quantity has" if len(rows) == 1 else "quantities have"
     text = f"{_number_word(len(rows))} {was} a published value: {len(agree)} compatible with it at 95 %"
-    text += f", {len(differ)} different"
-    text += f" ({join_words([row.label for row in differ])}{_taken_as_exact(differ)})" if differ else ""
     text += f", {len(open_rows)} not to be decided" if open_rows else ""
-    return text + ". These errors are statistical; those of the potential, the size and the cooling rate come on top."
+    text += f", {len(differ)} different"
+    text += f": {join_listed([full_label(row.label, row.group) for row in differ])}" if differ else ""
+    text += f".{_taken_as_exact(differ)} These errors are statistical"
+    return text + "; those of the potential, the size and the cooling rate come on top."
 
 
 def _taken_as_exact(differ: Sequence[Comparison]) -> str:
@@ -252,8 +262,10 @@ def _taken_as_exact(differ: Sequence[Comparison]) -> str:
     n = sum(row.without_published_error for row in differ)
     if not n:
         return ""
-    which = "" if len(differ) == 1 else "all " if n == len(differ) else f"{n} of them "
-    return f"; {which}published without an error, so taken as exact"
+    if len(differ) == 1:
+        return " That value was published without an error, so taken as exact."
+    which = "All of these values" if n == len(differ) else f"{_number_word(n)} of these values"
+    return f" {which} {'was' if n == 1 else 'were'} published without an error, so taken as exact."
 
 
 def without_error_note(rows: Sequence[Comparison]) -> str:

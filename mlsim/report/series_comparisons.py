@@ -14,7 +14,7 @@ from mlsim.io.campaign import Campaign
 from mlsim.io.results import QuantityRow, Result, read_result
 from mlsim.report.series_charts import AXES
 from mlsim.report.series_points import Member
-from mlsim.report.words import join_words, label_of, number_text, unit_text, value_text
+from mlsim.report.words import full_label, join_listed, label_of, number_text, unit_text, value_text
 
 __all__ = ["ComparedRow", "ComparedSystems", "compared_systems"]
 
@@ -22,7 +22,6 @@ _ENDING: Final = "_difference"
 _CHANCES: Final = re.compile(r"p = (\S+) \(Welch\), (\S+) corrected for \d+ comparisons? \(Holm\): (.*)")
 _CORRECTED: Final = re.compile(r"p = (\S+) \(Welch, Holm\)")
 """As files of earlier versions say it: without the probability alone."""
-_KINDS_OF_LINKS: Final = ("corner", "edge", "face")
 _FIRST: Final = ("conductivity_298K_mS_cm", "activation_energy_eV", "li_diffusivity_cm2_s", "haven_ratio")
 
 
@@ -64,7 +63,7 @@ class ComparedSystems:
         if not tested:
             return "No difference could be tested: that takes two glasses or runs on each side."
         differ = [row.label for row in tested if row.differs]
-        named = f": {join_words(differ)}" if 0 < len(differ) <= 8 else ""
+        named = f": {join_listed(differ)}" if 0 < len(differ) <= 8 else ""
         counted = "1 quantity was" if len(tested) == 1 else f"{len(tested)} quantities were"
         return f"{counted} tested, {len(differ) or 'none'} differ{'s' if len(differ) == 1 else ''} at 95 %{named}."
 
@@ -116,7 +115,7 @@ def _row(first: QuantityRow, second: QuantityRow, found: QuantityRow | None) -> 
     label, group = label_of(first.name, first.temperature_K)
     alone, corrected, verdict = ("", "", "not tested") if found is None else _judged(found.method)
     return ComparedRow(
-        label=f"{group}: {label}" if label.startswith(_KINDS_OF_LINKS) else label,
+        label=full_label(label, group),
         unit=unit_text(first.estimate.unit),
         first=value_text(first),
         second=value_text(second),

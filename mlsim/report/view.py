@@ -21,7 +21,7 @@ from mlsim.report.potential_errors import PotentialErrors, potential_errors
 from mlsim.report.remarks import unsaid
 from mlsim.report.scene import Scene, scene_of
 from mlsim.report.traces import Chart
-from mlsim.report.words import label_of
+from mlsim.report.words import full_label, label_of
 
 __all__ = ["Headline", "View", "headline_names", "view_of"]
 
@@ -32,7 +32,6 @@ _FIRST: Final = (
     "density_g_cm3",
     "glass_transition_K",
 )
-_LINKS: Final = "Zr–Zr links"
 _SHELL: Final = re.compile(r"zr_(?:o|cl)_(?:coordination|distance_A|peak_A)")
 _REASONS: Final[dict[Section, str]] = {
     "scattering": "No scattering curve: this run did not compute one.",
@@ -215,9 +214,8 @@ def _headlines(
         row = _headline_row(result.rows, name, series)
         limits = limits_of(row, weights, verdicts, series.arrhenius)
         shown = by_label[name, label_of(name, row.temperature_K)[0]]
-        if shown.group == _LINKS:  # its group stands above it in the full table only
-            shown = replace(shown, label=f"{_LINKS}: {shown.label}")
-        found.append(Headline(shown, limits))
+        # its group stands above it in the full table only
+        found.append(Headline(replace(shown, label=full_label(shown.label, shown.group)), limits))
     return tuple(found)
 
 

@@ -15,6 +15,8 @@ from mlsim.io.results import QuantityRow
 __all__ = [
     "GROUPS",
     "Label",
+    "full_label",
+    "join_listed",
     "join_words",
     "label_of",
     "number_text",
@@ -29,9 +31,11 @@ __all__ = [
 Label = tuple[str, str]
 """Name of a quantity in words, and the group of the table in which it stands."""
 
+_LINKS: Final = "Zr–Zr links"
+
 GROUPS: Final = (
     "Structure",
-    "Zr–Zr links",
+    _LINKS,
     "Polyhedra",
     "Anion surroundings",
     "Transport",
@@ -161,6 +165,17 @@ def label_of(name: str, temperature_K: float | None = None) -> Label:
     else:
         words, group = _LABELS.get(name) or _general_label(name)
     return (words if temperature_K is None else f"{words} at {temperature_K:g} K"), group
+
+
+def full_label(label: str, group: str) -> str:
+    """Return a label that can stand outside of its group: of links it does not say alone what is linked.
+
+    Examples
+    --------
+    >>> full_label("corner, through one O", "Zr–Zr links"), full_label("Haven ratio", "Transport")
+    ('Zr–Zr links: corner, through one O', 'Haven ratio')
+    """
+    return f"{group}: {label}" if group == _LINKS else label
 
 
 def _general_label(name: str) -> Label:
@@ -319,3 +334,14 @@ def join_words(words: list[str]) -> str:
     ('a', 'a and b', 'a, b and c')
     """
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def join_listed(labels: list[str]) -> str:
+    """Return labels as a list in a sentence that can be counted: some hold commas of their own.
+
+    Examples
+    --------
+    >>> join_listed(["Haven ratio", "edge, two shared anions"])
+    'Haven ratio; edge, two shared anions'
+    """
+    return "; ".join(labels)
