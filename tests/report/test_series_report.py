@@ -17,6 +17,7 @@ from mlsim.curve import Estimate
 from mlsim.errors import DataError, SettingsError
 from mlsim.io.campaign import read_campaign
 from mlsim.io.results import Provenance, QuantityRow, write_result
+from mlsim.io.series import read_series
 from mlsim.report import write_report
 from mlsim.report.series_comparisons import compared_systems
 from mlsim.report.series_page import series_summary, write_series_report
@@ -155,6 +156,15 @@ def test_what_the_analyses_said_stands_under_each_system(campaign: Path) -> None
     (campaign / "campaign.json").write_text(json.dumps(body), encoding="utf-8")
     for path in write_series_report([campaign], formats=()):
         assert path.read_text(encoding="utf-8").count("mechanism: hops of a kind that nobody else has") == 1
+
+
+def test_both_reports_name_the_source_of_the_published_values_and_its_caveats(campaign: Path) -> None:
+    series = read_series(campaign / "b" / "series.json")
+    assert series.published is not None and series.published.notes
+    for path in write_series_report([campaign], formats=()):
+        text = path.read_text(encoding="utf-8")
+        assert series.published.source.citation in text and series.published.source.doi in text
+        assert "89.5 % amorphous" in text
 
 
 def test_the_figures_of_a_series_are_drawn(campaign: Path) -> None:
