@@ -28,14 +28,14 @@ from mlsim.report.words import (
     value_text,
 )
 
-__all__ = ["Comparison", "compared", "comparisons", "summary", "without_error_note"]
+__all__ = ["EXTRAPOLATED", "Comparison", "compared", "comparisons", "interval_95", "summary", "without_error_note"]
 
 Verdict = Literal["", "no error", "one glass", "compatible", "undecided", "differs"]
 
 _NORMAL_DIFFERENCE: Final = 1.96
 _HARD_SPACE: Final = "\u00a0"
 _CONDUCTIVITY: Final = "conductivity_298K_mS_cm"
-_EXTRAPOLATED: Final = re.compile(r"extrapolated from ([\d.]+) to ([\d.]+) K")
+EXTRAPOLATED: Final = re.compile(r"extrapolated from ([\d.]+) to ([\d.]+) K")
 _BETWEEN: Final = re.compile(r"conductivity at 298 K is .* between (\S+) and (\S+) mS/cm with 95 %")
 _NUMBER_WORDS: Final = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 
@@ -197,10 +197,10 @@ def _transport(result: Result, series: ReportSeries) -> str:
     if conductivity is None or not math.isfinite(conductivity.estimate.value):
         why = series.missing.get("arrhenius", "").removeprefix("arrhenius: ")
         return "No conductivity was determined" + (f": {why}." if why else ".")
-    shown, interval = f"{_value(conductivity)}{_beside(conductivity)}", _interval_95(result, series)
+    shown, interval = f"{_value(conductivity)}{_beside(conductivity)}", interval_95(result, series)
     if interval is not None:
         shown = _with_interval(conductivity, interval)
-    span = _EXTRAPOLATED.search(conductivity.method)
+    span = EXTRAPOLATED.search(conductivity.method)
     over = f"extrapolated from {span[1]}–{span[2]} K" if span else "extrapolated"
     text = f"At 298 K, Li conducts {shown}, {over} {_haven(result, conductivity, series)}."
     if barrier is None or not math.isfinite(barrier.estimate.value):
@@ -208,7 +208,7 @@ def _transport(result: Result, series: ReportSeries) -> str:
     return f"{text} The activation energy is {_value(barrier)}{_beside(barrier)}."
 
 
-def _interval_95(result: Result, series: ReportSeries) -> tuple[str, str] | None:
+def interval_95(result: Result, series: ReportSeries) -> tuple[str, str] | None:
     """Return the ends of the 95 % interval at 298 K: the system of a campaign has them as rows, a study in a note."""
     rows = [result.row(f"conductivity_298K_95_{end}_mS_cm") for end in ("low", "high")]
     if rows[0] is not None and rows[1] is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any, Final
 from mlsim.errors import SettingsError
 from mlsim.io.atomic import atomic_write_text
 from mlsim.io.campaign import CAMPAIGN, Campaign
-from mlsim.report.comparison import compared
+from mlsim.io.series import ReportSeries
+from mlsim.report.comparison import EXTRAPOLATED, compared, interval_95
 from mlsim.report.differences import CONFIDENCE, holm, probability_of_difference
 from mlsim.report.figure import FORMATS
 from mlsim.report.figures import save_figure
@@ -33,6 +35,8 @@ _COLUMNS: Final = (
     "zr_o_coordination",
     "zr_cl_coordination",
 )
+_DETAILS: Final = re.compile(r" \((?![\d., and]+ K\))[^()]*\)")
+"""What stands in brackets, but for temperatures."""
 _PAIRS: Final = (
     ("conductivity", ("conductivity_298K_mS_cm", "activation_energy_eV")),
     ("shell", ("zr_o_coordination", "zr_cl_coordination")),
@@ -138,14 +142,53 @@ def series_summary(members: Sequence[Member]) -> str:
         if not points:
             text += f" No {words} was determined."
             continue
-        listed = [f"{point.member.label} {value_text(point.row)}" for point in points]
-        text += f" The {words} ({unit}) is {join_words(listed)}."
-        text += _extreme(points, "highest" if "conductivity" in name else "lowest")
+        conducts = "conductivity" in name
+        text += _conductivities(points, words, unit) if conducts else f" The {words} ({unit}) is {_listed(points)}."
+        text += _extreme(points, "highest" if conducts else "lowest")
         known = [(p.member.label, ref) for p in points if (ref := p.member.published(name)) is not None]
         if known:
             said = [f"{label} {published_text(ref.value, ref.standard_error)}" for label, ref in known]
             text += f" Published: {join_words(said)}."
-    return f"{text} Errors are statistical, over independent glasses; those of the potential come on top."
+    if not any(points_of(members, name) for name in list(AXES)[:2]):
+        return text
+    text += " After ± stands one standard error; errors are statistical, over independent glasses"
+    return text + "; those of the potential, the size and the cooling rate come on top."
+
+
+def _listed(points: Sequence[Point]) -> str:
+    return join_words([f"{point.member.label} {value_text(point.row)}" for point in points])
+
+
+def _conductivities(points: Sequence[Point], words: str, unit: str) -> str:
+    """Return the conductivities with their 95 % intervals, and what they assume."""
+    ends = [_interval(point.member) for point in points]
+    listed = [
+        f"{point.member.label} {value_text(point.row)}, without one"
+        if end is None
+        else f"{point.member.label} {point.value:.2g} ({end[0]} to {end[1]})"
+        for point, end in zip(points, ends, strict=True)
+    ]
+    known = any(end is not None for end in ends)
+    text = f" The {words} ({unit}; in brackets the 95 % interval) is {join_words(listed)}."
+    text = text if known else f" The {words} ({unit}) is {_listed(points)}."
+    found = [EXTRAPOLATED.search(point.row.method) for point in points]
+    spans = list(dict.fromkeys(f"{span[1]}–{span[2]} K" for span in found if span))
+    start = f" from {join_words(spans)}" if spans else ""
+    return f"{text} It is extrapolated{start} and assumes a Haven ratio of 1."
+
+
+def _interval(member: Member) -> tuple[str, str] | None:
+    """Return the ends of the 95 % interval of the conductivity at 298 K, of a study from its notes."""
+    if member.run is None or member.run.result is None:
+        return None
+    silent = ReportSeries(title=member.label, composition=member.formula, preset="")
+    return interval_95(member.run.result, member.run.series or silent)
+
+
+def _unsettled(views: Sequence[View]) -> list[tuple[str, str]]:
+    """Return what has not converged of each system, without the numbers in brackets that stand with the system."""
+    words = [(view.title, text) for view in views for what, text in view.convergence if what == "Not converged"]
+    return [(label, _DETAILS.sub("", text)) for label, text in words]
 
 
 def _extreme(points: Sequence[Point], which: str) -> str:
@@ -179,10 +222,13 @@ def _words(members: Sequence[Member], campaign: Campaign | None, folder: Path) -
     silent = [m.label for m in members if m.run is not None and _potential(m) is None]
     if silent:
         remarks.append(f"not known with which potential {join_words(silent)} was made")
+    rows = series_rows(members)
     return {
         "title": "Composition series" if campaign is None else campaign.title,
         "summary": series_summary(members),
-        "rows": series_rows(members),
+        "unsettled": _unsettled(views),
+        "rows": rows,
+        "dagger": any("†" in text for row in rows for text in row.published.values()),
         "columns": [(name, *AXES[name]) for name in _COLUMNS],
         "charts": series_charts(members),
         "alts": series_alts(members),

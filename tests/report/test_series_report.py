@@ -71,6 +71,45 @@ def test_the_summary_names_the_best_only_where_errors_allow(campaign: Path) -> N
     assert "Published: Li3ZrCl4O1.5 1.35 ± 0.07." in text
 
 
+def test_the_summary_gives_the_interval_and_what_the_conductivity_assumes(campaign: Path) -> None:
+    for name, ends in (("a", (0.1, 0.3)), ("b", (0.5, 1.9))):
+        path = campaign / name / "result.json"
+        body = json.loads(path.read_text(encoding="utf-8"))
+        row = next(row for row in body["quantities"] if row["name"] == "conductivity_298K_mS_cm")
+        row["method"] = "Nernst-Einstein, extrapolated from 450 to 600 K"
+        pairs = zip(("low", "high"), ends, strict=True)
+        names = {f"conductivity_298K_95_{which}_mS_cm": end for which, end in pairs}
+        kept = [one for one in body["quantities"] if one["name"] not in names]
+        body["quantities"] = [*kept, *({**row, "name": key, "value": end} for key, end in names.items())]
+        path.write_text(json.dumps(body), encoding="utf-8")
+    text = series_summary(campaign_members(campaign)[1])
+    assert "; in brackets the 95 % interval) is Li2ZrCl4O " in text
+    assert re.search(r"Li2ZrCl4O \S+ \(0.1 to 0.3\), Li3ZrCl4O1.5 \S+ \(0.5 to 1.9\)", text)
+    assert "It is extrapolated from 450–600 K" in text and "assumes a Haven ratio of 1." in text
+
+
+def test_what_has_not_converged_stands_on_top_by_system_without_its_details(campaign: Path) -> None:
+    path = campaign / "a" / "series.json"
+    body = json.loads(path.read_text(encoding="utf-8"))
+    melt = "distance moved in the melt and overlap (x): Cl 1.4 Å, 0.25 ± 0.06 (remembers: melt longer or hotter)"
+    body["notes"] = ["900 K: too short to tell whether the framework diffuses as well", melt]
+    path.write_text(json.dumps(body), encoding="utf-8")
+    page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
+    top = text[: text.index("| system |")]
+    line = next(line for line in top.splitlines() if line.startswith("**Not converged in Li2ZrCl4O:**"))
+    assert line.endswith("the melt remembers the packing of Cl.") and "overlap" not in top
+    assert "<b>Not converged in Li<sub>2</sub>ZrCl<sub>4</sub>O:</b>" in page[: page.index('id="numbers"')]
+
+
+def test_the_dagger_is_explained_only_where_one_stands(campaign: Path) -> None:
+    page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
+    assert "† Published without an error" in page and "† Published without an error" in text
+    sample = {"formula": "Na2HfCl4O", "name": "a", "phase": "amorphous", "result": "a/result.json"}
+    (campaign / "campaign.json").write_text(json.dumps({"systems": [sample]}), encoding="utf-8")
+    page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
+    assert "† Published without an error" not in page and "† Published without an error" not in text
+
+
 def test_one_page_holds_trends_and_every_system(campaign: Path) -> None:
     page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
     charts = json.loads(page[page.index('id="charts">') + len('id="charts">') : page.index("</script>")])
