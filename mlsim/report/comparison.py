@@ -275,8 +275,13 @@ def without_error_note(rows: Sequence[Comparison]) -> str:
         return ""
     text = f"published without an error ({len(marked)} of {sum(bool(row.published) for row in rows)} values): taken as "
     text += "exact, so the difference is in our errors alone and looks larger than it is."
-    shells = any(row.name.endswith("_coordination") and "EXAFS" in row.source for row in marked)
-    return text + (" Coordination numbers from EXAFS are commonly good to 10 to 20 %." if shells else "")
+    fitted = [row.name for row in marked if "EXAFS" in row.source]
+    usual = []
+    if any(name.endswith("_coordination") for name in fitted):
+        usual.append("coordination numbers to 10 to 20 %")
+    if any(name.endswith(("_peak_A", "_distance_A")) for name in fitted):
+        usual.append("distances to 0.01 to 0.02 Å")
+    return text + (f" EXAFS is commonly good for {join_words(usual)}." if usual else "")
 
 
 def _number_word(n: int) -> str:

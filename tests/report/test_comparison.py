@@ -198,7 +198,11 @@ def test_values_published_without_an_error_are_counted_where_ours_differ() -> No
     text = _paragraph(exact, known)
     assert "2 different: Cl neighbours of Zr; O neighbours of Zr. One of these values was published without" in text
     note = without_error_note(compared([exact, known]))
-    assert note.startswith("published without an error (1 of 2 values)") and "EXAFS" in note
+    assert note.startswith("published without an error (1 of 2 values)")
+    assert note.endswith(" EXAFS is commonly good for coordination numbers to 10 to 20 %.")
+    peak = QuantityRow("zr_o_peak_A", Estimate(2.0, 0.004, 4, "A"), "m", reference=Reference(2.07, None, "EXAFS fit"))
+    both = without_error_note(compared([exact, peak]))
+    assert both.endswith("good for coordination numbers to 10 to 20 % and distances to 0.01 to 0.02 Å.")
     assert without_error_note(compared([known])) == ""
 
 
