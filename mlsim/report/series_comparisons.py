@@ -12,6 +12,7 @@ from typing import Final
 from mlsim.curve import Estimate
 from mlsim.io.campaign import Campaign
 from mlsim.io.results import QuantityRow, Result, read_result
+from mlsim.report.differences import CONFIDENCE, family_of
 from mlsim.report.series_charts import AXES
 from mlsim.report.series_points import Member
 from mlsim.report.words import full_label, join_listed, label_of, number_text, unit_text, value_text
@@ -19,7 +20,7 @@ from mlsim.report.words import full_label, join_listed, label_of, number_text, u
 __all__ = ["ComparedRow", "ComparedSystems", "compared_systems"]
 
 _ENDING: Final = "_difference"
-_CHANCES: Final = re.compile(r"p = (\S+) \(Welch\), (\S+) corrected for \d+ comparisons? \(Holm\): (.*)")
+_CHANCES: Final = re.compile(r"p = (\S+) \(Welch\), (\S+) corrected for (\d+) comparisons? \(Holm\): (.*)")
 _CORRECTED: Final = re.compile(r"p = (\S+) \(Welch, Holm\)")
 """As files of earlier versions say it: without the probability alone."""
 _FIRST: Final = ("conductivity_298K_mS_cm", "activation_energy_eV", "li_diffusivity_cm2_s", "haven_ratio")
@@ -29,7 +30,8 @@ _FIRST: Final = ("conductivity_298K_mS_cm", "activation_energy_eV", "li_diffusiv
 class ComparedRow:
     """One quantity of two systems, as text: both numbers, second less first, its probabilities and the verdict.
 
-    `alone` is the probability of this difference alone, `corrected` that among all that were compared with it.
+    `alone` is the probability of this difference alone, `corrected` that among the `n_compared` differences of its
+    `family` (see `mlsim.report.differences`); `n_compared` is 0 where it is not known.
     """
 
     label: str
@@ -40,10 +42,17 @@ class ComparedRow:
     alone: str
     corrected: str
     verdict: str
+    family: str
+    n_compared: int
+
+    @property
+    def group(self) -> str:
+        """The family and how many differences were tested in it, as it is printed."""
+        return f"{self.family} ({self.n_compared})" if self.n_compared else self.family
 
     @property
     def differs(self) -> bool:
-        """Whether the two differ at 95 %, all comparisons counted."""
+        """Whether the two differ at 95 %, the comparisons of its family counted."""
         return self.verdict.startswith("differs")
 
 
@@ -58,14 +67,21 @@ class ComparedSystems:
 
     @property
     def answer(self) -> str:
-        """One sentence: how many quantities were tested, and which of them differ."""
+        """How many quantities were tested in how many groups, and which of them differ."""
         tested = [row for row in (*self.rows, *self.others) if row.verdict != "not tested"]
         if not tested:
             return "No difference could be tested: that takes two glasses or runs on each side."
+        groups = len({row.family for row in tested})
         differ = [row.label for row in tested if row.differs]
         named = f": {join_listed(differ)}" if 0 < len(differ) <= 8 else ""
         counted = "1 quantity was" if len(tested) == 1 else f"{len(tested)} quantities were"
-        return f"{counted} tested, {len(differ) or 'none'} differ{'s' if len(differ) == 1 else ''} at 95 %{named}."
+        where = "" if len(tested) == 1 else " in 1 group" if groups == 1 else f" in {groups} groups, each at 95 %"
+        text = f"{counted} tested{where}; {len(differ) or 'none'} differ{'s' if len(differ) == 1 else ''}"
+        text += f"{'' if groups > 1 else ' at 95 %'}{named}."
+        if groups == 1 or not differ:
+            return text
+        most = min(100, round(100 * (1 - CONFIDENCE) * groups))
+        return f"{text} Were all equal, some group would show a difference with a probability of up to {most} %."
 
 
 def compared_systems(
@@ -113,7 +129,7 @@ def _rank(row: QuantityRow) -> int | None:
 
 def _row(first: QuantityRow, second: QuantityRow, found: QuantityRow | None) -> ComparedRow:
     label, group = label_of(first.name, first.temperature_K)
-    alone, corrected, verdict = ("", "", "not tested") if found is None else _judged(found.method)
+    alone, corrected, n_compared, verdict = ("", "", 0, "not tested") if found is None else _judged(found.method)
     return ComparedRow(
         label=full_label(label, group),
         unit=unit_text(first.estimate.unit),
@@ -123,16 +139,18 @@ def _row(first: QuantityRow, second: QuantityRow, found: QuantityRow | None) -> 
         alone=alone,
         corrected=corrected,
         verdict=verdict,
+        family=family_of(first),
+        n_compared=n_compared,
     )
 
 
-def _judged(method: str) -> tuple[str, str, str]:
-    """Return the probabilities and the verdict that the comparison wrote."""
+def _judged(method: str) -> tuple[str, str, int, str]:
+    """Return the probabilities, the number of comparisons that were counted, and the verdict, as they were written."""
     if found := _CHANCES.search(method):
-        return _chance(found[1]), _chance(found[2]), found[3]
+        return _chance(found[1]), _chance(found[2]), int(found[3]), found[4]
     if found := _CORRECTED.search(method):
-        return "", _chance(found[1]), "differs" if float(found[1]) < 0.05 else "no difference seen"
-    return "", "", "not tested"
+        return "", _chance(found[1]), 0, "differs" if float(found[1]) < 0.05 else "no difference seen"
+    return "", "", 0, "not tested"
 
 
 def _chance(text: str) -> str:

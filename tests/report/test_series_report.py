@@ -155,19 +155,23 @@ def test_glass_stands_beside_crystal_with_the_significance_that_compare_found(ca
     _compare(campaign, WITH_BOTH)
     page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
     assert "Li2ZrCl4O beside Li2ZrCl6, crystal" in text and 'href="#compared"' in page
-    answer = "2 quantities were tested, 1 differs at 95 %: Li conductivity at 298 K."
+    answer = (
+        "2 quantities were tested in 2 groups, each at 95 %; 1 differs: Li conductivity at 298 K. Were all equal, "
+        "some group would show a difference with a probability of up to 10 %."
+    )
     assert answer in text and answer in page
     row = next(line for line in text.splitlines() if "× 0.050 (0.045 to 0.055)" in line)
-    assert row.endswith("| 0.0012 | 0.0084 | differs |")
-    assert "| 0.02 | 0.14 | not significant after 7 comparisons |" in text
-    assert re.search(r"\| Mass density, g/cm³ \| .* \| – \| – \| – \| not tested \|", text)  # both numbers, untested
+    assert row.endswith("| 0.0012 | 0.0084 | Transport (7) | differs |")
+    assert "| 0.02 | 0.14 | Structure (7) | not significant after 7 comparisons |" in text
+    # both numbers, untested
+    assert re.search(r"\| Mass density, g/cm³ \| .* \| – \| – \| – \| Structure \| not tested \|", text)
     assert "1 more that both have and that have errors" in page
 
 
 def test_a_comparison_of_an_earlier_version_has_the_corrected_probability_alone(campaign: Path) -> None:
     _compare(campaign, CORRECTED_ONLY)
     text = write_series_report([campaign], formats=())[1].read_text(encoding="utf-8")
-    assert "| – | 0.0084 | differs |" in text and "| – | 0.14 | no difference seen |" in text
+    assert "| – | 0.0084 | Transport | differs |" in text and "| – | 0.14 | Structure | no difference seen |" in text
 
 
 def test_what_compare_writes_is_what_the_report_reads(campaign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +182,10 @@ def test_what_compare_writes_is_what_the_report_reads(campaign: Path, monkeypatc
     _, members = campaign_members(campaign)
     found, remarks = compared_systems(campaign, read_campaign(campaign / "campaign.json"), members)
     rows = {row.label: row for row in (*found[0].rows, *found[0].others)}
-    assert not remarks and rows["Li conductivity at 298 K"].verdict == "differs"
+    conducts = rows["Li conductivity at 298 K"]
+    assert not remarks and conducts.verdict == "differs"
+    family = [row for row in rows.values() if row.family == conducts.family and row.verdict != "not tested"]
+    assert conducts.group == f"Transport ({len(family)})"
 
 
 def test_a_comparison_that_is_not_there_is_said(campaign: Path) -> None:
