@@ -17,9 +17,10 @@ from mlsim.io.published import PublishedSample
 from mlsim.io.results import QuantityRow, Result
 from mlsim.io.series import ReportSeries
 from mlsim.report.differences import CONFIDENCE, WELL_KNOWN, critical_difference, holm, probability_of_reference
+from mlsim.report.ions import Ions, ions_of
 from mlsim.report.words import (
-    GROUPS,
     full_label,
+    group_place,
     join_listed,
     join_words,
     label_of,
@@ -149,7 +150,8 @@ def _critical_difference(row: QuantityRow) -> float | None:
 def comparisons(result: Result, series: ReportSeries) -> list[tuple[str, list[Comparison]]]:
     """Return all rows of a result, in groups in the order of the table; empty groups are left out."""
     rows = compared(result.rows, series.published)
-    return [(group, found) for group in GROUPS if (found := [row for row in rows if row.group == group])]
+    groups = sorted(dict.fromkeys(row.group for row in rows), key=group_place)
+    return [(group, [row for row in rows if row.group == group]) for group in groups]
 
 
 def summary(result: Result, series: ReportSeries, *, crystal: bool = False) -> str:
@@ -157,7 +159,7 @@ def summary(result: Result, series: ReportSeries, *, crystal: bool = False) -> s
     sentences = [
         _transport(result, series),
         _made_of(result, series, "run" if crystal else "glass"),
-        _structure(result),
+        _structure(result, ions_of(series)),
         _verdicts(result),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -179,16 +181,16 @@ def _made_of(result: Result, series: ReportSeries, noun: str) -> str:
     return f"{text}; the mass density is {_value(density)}."
 
 
-def _structure(result: Result) -> str:
+def _structure(result: Result, ions: Ions) -> str:
     parts = []
-    for anion in ("O", "Cl"):
-        number = result.row(f"zr_{anion.lower()}_coordination")
-        distance = result.row(f"zr_{anion.lower()}_distance_A")
+    for anion in ions.bridging:
+        pair = f"{ions.center}_{anion}".lower()
+        number, distance = result.row(f"{pair}_coordination"), result.row(f"{pair}_distance_A")
         if number is None or not math.isfinite(number.estimate.value):
             continue
         at = "" if distance is None or not math.isfinite(distance.estimate.value) else f" at {_value(distance)}"
         parts.append(f"{_value(number)} {anion} neighbours{at}{_beside(number)}")
-    return f"Zr has {join_words(parts)}." if parts else ""
+    return f"{ions.center} has {join_words(parts)}." if parts else ""
 
 
 def _transport(result: Result, series: ReportSeries) -> str:
@@ -202,7 +204,7 @@ def _transport(result: Result, series: ReportSeries) -> str:
         shown = _with_interval(conductivity, interval)
     span = EXTRAPOLATED.search(conductivity.method)
     over = f"extrapolated from {span[1]}–{span[2]} K" if span else "extrapolated"
-    text = f"At 298 K, Li conducts {shown}, {over} {_haven(result, conductivity, series)}."
+    text = f"At 298 K, {ions_of(series).mobile} conducts {shown}, {over} {_haven(result, conductivity, series)}."
     if barrier is None or not math.isfinite(barrier.estimate.value):
         return text
     return f"{text} The activation energy is {_value(barrier)}{_beside(barrier)}."

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["AXES", "against_composition", "curves_together", "draw_against_composition", "series_alts", "series_charts"]
 
 AXES: Final[dict[str, tuple[str, str]]] = {
-    "conductivity_298K_mS_cm": ("Li conductivity at 298 K", "mS/cm"),
+    "conductivity_298K_mS_cm": ("conductivity at 298 K", "mS/cm"),
     "activation_energy_eV": ("activation energy", "eV"),
     "density_g_cm3": ("mass density", "g/cm³"),
     "glass_transition_K": ("glass transition", "K"),

@@ -216,3 +216,18 @@ def test_quantities_that_differ_can_be_counted_though_their_names_hold_commas() 
 def test_the_paragraph_says_why_there_is_no_conductivity() -> None:
     series = SERIES.model_copy(update={"missing": {"arrhenius": "two temperatures at least"}})
     assert "No conductivity was determined: two temperatures at least." in summary(_result(), series)
+
+
+def test_the_paragraph_names_the_ion_and_the_centre_of_the_run() -> None:
+    rows = [
+        _conductivity(),
+        QuantityRow("al_cl_coordination", Estimate(4.0, 0.1, 4, "1"), "m"),
+        QuantityRow("al_al_corner_cl_fraction", Estimate(0.4, 0.1, 4, "1"), "m"),
+    ]
+    topology = {"mobile": "Na", "center": "Al", "bridging": ["Cl"]}
+    series = ReportSeries(title="t", composition="NaAlCl4", preset="quick", settings={"topology": topology})
+    text = summary(_result(*rows), series).replace("\u00a0", " ")
+    assert text.startswith("At 298 K, Na conducts 3.0 ") and "Al has 4.00 ± 0.10 Cl neighbours." in text
+    groups = comparisons(_result(*rows), series)
+    assert [group for group, _ in groups] == ["Structure", "Al–Al links", "Transport"]
+    assert "Li " not in text and "Zr" not in text + str([row.label for _, found in groups for row in found])

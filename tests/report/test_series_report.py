@@ -156,7 +156,7 @@ def test_glass_stands_beside_crystal_with_the_significance_that_compare_found(ca
     page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
     assert "Li2ZrCl4O beside Li2ZrCl6, crystal" in text and 'href="#compared"' in page
     answer = (
-        "2 quantities were tested in 2 groups, each at 95 %; 1 differs: Li conductivity at 298 K. Were all equal, "
+        "2 quantities were tested in 2 groups, each at 95 %; 1 differs: Conductivity at 298 K. Were all equal, "
         "some group would show a difference with a probability of up to 10 %."
     )
     assert answer in text and answer in page
@@ -182,7 +182,7 @@ def test_what_compare_writes_is_what_the_report_reads(campaign: Path, monkeypatc
     _, members = campaign_members(campaign)
     found, remarks = compared_systems(campaign, read_campaign(campaign / "campaign.json"), members)
     rows = {row.label: row for row in (*found[0].rows, *found[0].others)}
-    conducts = rows["Li conductivity at 298 K"]
+    conducts = rows["Conductivity at 298 K"]
     assert not remarks and conducts.verdict == "differs"
     family = [row for row in rows.values() if row.family == conducts.family and row.verdict != "not tested"]
     assert conducts.group == f"Transport ({len(family)})"
