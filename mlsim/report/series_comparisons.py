@@ -13,7 +13,8 @@ from mlsim.curve import Estimate
 from mlsim.io.campaign import Campaign
 from mlsim.io.results import QuantityRow, Result, read_result
 from mlsim.report.differences import CONFIDENCE, family_of
-from mlsim.report.series_charts import AXES
+from mlsim.report.ions import Ions
+from mlsim.report.series_charts import axes_of, ions_of_members
 from mlsim.report.series_points import Member
 from mlsim.report.words import full_label, join_listed, label_of, number_text, unit_text, value_text
 
@@ -23,7 +24,6 @@ _ENDING: Final = "_difference"
 _CHANCES: Final = re.compile(r"p = (\S+) \(Welch\), (\S+) corrected for (\d+) comparisons? \(Holm\): (.*)")
 _CORRECTED: Final = re.compile(r"p = (\S+) \(Welch, Holm\)")
 """As files of earlier versions say it: without the probability alone."""
-_FIRST: Final = ("conductivity_298K_mS_cm", "activation_energy_eV", "li_diffusivity_cm2_s", "haven_ratio")
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def compared_systems(
     """
     labels = {system.name: system.label for system in campaign.systems}
     by_label = {member.label: member for member in members}
+    order = _order(ions_of_members(members))
     found, remarks = [], []
     for pair in campaign.comparisons:
         first, second = (by_label[labels[name]] for name in (pair.first, pair.second))
@@ -104,27 +105,30 @@ def compared_systems(
         if results[0] is None or results[1] is None or not file.is_file():
             remarks.append(f"{first.label} beside {second.label}: the numbers of both or {pair.file} are not there")
             continue
-        found.append(_compared(first.label, second.label, results[0], results[1], read_result(file)))
+        found.append(_compared(first.label, second.label, results[0], results[1], read_result(file), order))
     return found, remarks
 
 
-def _compared(first: str, second: str, ours: Result, theirs: Result, differences: Result) -> ComparedSystems:
+def _compared(
+    first: str, second: str, ours: Result, theirs: Result, differences: Result, order: Mapping[str, int]
+) -> ComparedSystems:
     """Return one comparison; a quantity of the first table stands there untested too, so that its numbers are seen."""
     known = {(row.name.removesuffix(_ENDING), row.temperature_K): row for row in differences.rows}
     rows: list[tuple[QuantityRow, ComparedRow]] = []
     for row in ours.rows:
         other, found = theirs.row(row.name, row.temperature_K), known.get((row.name, row.temperature_K))
-        if other is not None and (found is not None or _rank(row) is not None):
+        if other is not None and (found is not None or row.name in order):
             rows.append((row, _row(row, other, found)))
-    asked = sorted((entry for entry in rows if _rank(entry[0]) is not None), key=lambda entry: _rank(entry[0]) or 0)
-    others = [shown for row, shown in rows if _rank(row) is None]
+    asked = sorted((entry for entry in rows if entry[0].name in order), key=lambda entry: order[entry[0].name])
+    others = [shown for row, shown in rows if row.name not in order]
     return ComparedSystems(first, second, tuple(shown for _, shown in asked), tuple(others))
 
 
-def _rank(row: QuantityRow) -> int | None:
-    """Return the place of a quantity among those that people ask for first; None for the others."""
-    order: Mapping[str, int] = {name: place for place, name in enumerate(dict.fromkeys((*_FIRST, *AXES)))}
-    return order.get(row.name)
+def _order(ions: Ions) -> dict[str, int]:
+    """Return the place of each quantity that people ask for first."""
+    moves = f"{ions.mobile.lower()}_diffusivity_cm2_s"
+    first = ("conductivity_298K_mS_cm", "activation_energy_eV", moves, "haven_ratio")
+    return {name: place for place, name in enumerate(dict.fromkeys((*first, *axes_of(ions))))}
 
 
 def _row(first: QuantityRow, second: QuantityRow, found: QuantityRow | None) -> ComparedRow:

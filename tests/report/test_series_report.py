@@ -19,8 +19,9 @@ from mlsim.io.campaign import read_campaign
 from mlsim.io.results import Provenance, QuantityRow, write_result
 from mlsim.io.series import read_series
 from mlsim.report import write_report
+from mlsim.report.series_charts import series_charts
 from mlsim.report.series_comparisons import compared_systems
-from mlsim.report.series_page import series_summary, write_series_report
+from mlsim.report.series_page import series_rows, series_summary, write_series_report
 from mlsim.report.series_points import campaign_members, folder_members, places_of, points_of
 
 SYSTEMS: list[dict[str, Any]] = [
@@ -211,6 +212,34 @@ def test_both_reports_name_the_source_of_the_published_values_and_its_caveats(ca
         text = path.read_text(encoding="utf-8")
         assert series.published.source.citation in text and series.published.source.doi in text
         assert "89.5 % amorphous" in text
+
+
+def test_a_series_of_other_ions_names_them(campaign: Path) -> None:
+    systems = [
+        {"formula": formula, "x": x, "name": name, "phase": "amorphous", "result": f"{name}/result.json"}
+        for name, formula, x in (("a", "NaAlCl4", 0.0), ("b", "Na2AlCl5", 1.0))
+    ]
+    (campaign / "campaign.json").write_text(json.dumps({"title": "t", "systems": systems}), encoding="utf-8")
+    topology = {"mobile": "Na", "center": "Al", "bridging": ["Cl"]}
+    for system in systems:
+        path = campaign / str(system["name"]) / "series.json"
+        body = json.loads(path.read_text(encoding="utf-8"))
+        body.update(composition=system["formula"], published=None, settings={"topology": topology})
+        path.write_text(json.dumps(body), encoding="utf-8")
+        numbers = path.with_name("result.json")
+        words = numbers.read_text(encoding="utf-8").replace('"zr_zr_', '"al_al_').replace('"zr_', '"al_')
+        body = json.loads(words.replace('"li_', '"na_'))
+        for row in body["quantities"]:
+            row["reference"] = None
+        numbers.write_text(json.dumps(body), encoding="utf-8")
+    members = campaign_members(campaign)[1]
+    assert [name for name in series_rows(members)[0].ours if name.startswith("al_")] == ["al_cl_coordination"]
+    assert "series-x_al_al_edge_fraction" in series_charts(members)
+    page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
+    top = text[: text.index("## NaAlCl4")]
+    assert "| Cl neighbours of Al / number |" in top and "Zr" not in top and "Li" not in top
+    assert "At 298\u00a0K, Na conducts" in text or "At 298 K, Na conducts" in text
+    assert "Transport of Na</h2>" in page and "Neighbours of Al</h3>" in page
 
 
 def test_the_figures_of_a_series_are_drawn(campaign: Path) -> None:
