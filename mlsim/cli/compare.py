@@ -32,7 +32,8 @@ def compare(
 ) -> None:
     """Set two studies side by side, or a study and published values, and test each difference.
 
-    Differences are judged by Welch's t, corrected for the number of quantities in a group of the table.
+    Differences are judged by Welch's t at 95 % in each group of the table, corrected for the number of quantities in
+    it, those at a temperature apart; beside published values all are one group.
     """
     from mlsim.io.results import Provenance, write_result
     from mlsim.report.differences import differences

@@ -215,11 +215,11 @@ def print_outcome(outcome: StudyOutcome) -> None:
 def print_rows(rows: Sequence[QuantityRow]) -> None:
     """Print numbers as a table."""
     from mlsim.report.comparison import compared
-    from mlsim.report.words import GROUPS
+    from mlsim.report.words import group_place
 
     console = _console()
     shown = compared(rows)
-    shown.sort(key=lambda row: GROUPS.index(row.group) if row.group in GROUPS else len(GROUPS))
+    shown.sort(key=lambda row: group_place(row.group))
     console.print(_table(shown, console.width))
 
 

@@ -17,16 +17,26 @@ from mlsim.io.published import PublishedSample
 from mlsim.io.results import QuantityRow, Result
 from mlsim.io.series import ReportSeries
 from mlsim.report.differences import CONFIDENCE, WELL_KNOWN, critical_difference, holm, probability_of_reference
-from mlsim.report.words import GROUPS, join_words, label_of, published_text, unit_text, value_text
+from mlsim.report.ions import Ions, ions_of
+from mlsim.report.words import (
+    full_label,
+    group_place,
+    join_listed,
+    join_words,
+    label_of,
+    published_text,
+    unit_text,
+    value_text,
+)
 
-__all__ = ["Comparison", "compared", "comparisons", "summary", "without_error_note"]
+__all__ = ["EXTRAPOLATED", "Comparison", "compared", "comparisons", "interval_95", "summary", "without_error_note"]
 
 Verdict = Literal["", "no error", "one glass", "compatible", "undecided", "differs"]
 
 _NORMAL_DIFFERENCE: Final = 1.96
 _HARD_SPACE: Final = "\u00a0"
 _CONDUCTIVITY: Final = "conductivity_298K_mS_cm"
-_EXTRAPOLATED: Final = re.compile(r"extrapolated from ([\d.]+) to ([\d.]+) K")
+EXTRAPOLATED: Final = re.compile(r"extrapolated from ([\d.]+) to ([\d.]+) K")
 _BETWEEN: Final = re.compile(r"conductivity at 298 K is .* between (\S+) and (\S+) mS/cm with 95 %")
 _NUMBER_WORDS: Final = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 
@@ -140,7 +150,8 @@ def _critical_difference(row: QuantityRow) -> float | None:
 def comparisons(result: Result, series: ReportSeries) -> list[tuple[str, list[Comparison]]]:
     """Return all rows of a result, in groups in the order of the table; empty groups are left out."""
     rows = compared(result.rows, series.published)
-    return [(group, found) for group in GROUPS if (found := [row for row in rows if row.group == group])]
+    groups = sorted(dict.fromkeys(row.group for row in rows), key=group_place)
+    return [(group, [row for row in rows if row.group == group]) for group in groups]
 
 
 def summary(result: Result, series: ReportSeries, *, crystal: bool = False) -> str:
@@ -148,7 +159,7 @@ def summary(result: Result, series: ReportSeries, *, crystal: bool = False) -> s
     sentences = [
         _transport(result, series),
         _made_of(result, series, "run" if crystal else "glass"),
-        _structure(result),
+        _structure(result, ions_of(series)),
         _verdicts(result),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -170,16 +181,16 @@ def _made_of(result: Result, series: ReportSeries, noun: str) -> str:
     return f"{text}; the mass density is {_value(density)}."
 
 
-def _structure(result: Result) -> str:
+def _structure(result: Result, ions: Ions) -> str:
     parts = []
-    for anion in ("O", "Cl"):
-        number = result.row(f"zr_{anion.lower()}_coordination")
-        distance = result.row(f"zr_{anion.lower()}_distance_A")
+    for anion in ions.bridging:
+        pair = f"{ions.center}_{anion}".lower()
+        number, distance = result.row(f"{pair}_coordination"), result.row(f"{pair}_distance_A")
         if number is None or not math.isfinite(number.estimate.value):
             continue
         at = "" if distance is None or not math.isfinite(distance.estimate.value) else f" at {_value(distance)}"
         parts.append(f"{_value(number)} {anion} neighbours{at}{_beside(number)}")
-    return f"Zr has {join_words(parts)}." if parts else ""
+    return f"{ions.center} has {join_words(parts)}." if parts else ""
 
 
 def _transport(result: Result, series: ReportSeries) -> str:
@@ -188,18 +199,18 @@ def _transport(result: Result, series: ReportSeries) -> str:
     if conductivity is None or not math.isfinite(conductivity.estimate.value):
         why = series.missing.get("arrhenius", "").removeprefix("arrhenius: ")
         return "No conductivity was determined" + (f": {why}." if why else ".")
-    shown, interval = f"{_value(conductivity)}{_beside(conductivity)}", _interval_95(result, series)
+    shown, interval = f"{_value(conductivity)}{_beside(conductivity)}", interval_95(result, series)
     if interval is not None:
         shown = _with_interval(conductivity, interval)
-    span = _EXTRAPOLATED.search(conductivity.method)
+    span = EXTRAPOLATED.search(conductivity.method)
     over = f"extrapolated from {span[1]}–{span[2]} K" if span else "extrapolated"
-    text = f"At 298 K, Li conducts {shown}, {over} {_haven(result, conductivity, series)}."
+    text = f"At 298 K, {ions_of(series).mobile} conducts {shown}, {over} {_haven(result, conductivity, series)}."
     if barrier is None or not math.isfinite(barrier.estimate.value):
         return text
     return f"{text} The activation energy is {_value(barrier)}{_beside(barrier)}."
 
 
-def _interval_95(result: Result, series: ReportSeries) -> tuple[str, str] | None:
+def interval_95(result: Result, series: ReportSeries) -> tuple[str, str] | None:
     """Return the ends of the 95 % interval at 298 K: the system of a campaign has them as rows, a study in a note."""
     rows = [result.row(f"conductivity_298K_95_{end}_mS_cm") for end in ("low", "high")]
     if rows[0] is not None and rows[1] is not None:
@@ -241,10 +252,11 @@ def _verdicts(result: Result) -> str:
     open_rows = [row for row in rows if row.verdict in ("undecided", "no error", "one glass")]
     was = "quantity has" if len(rows) == 1 else "quantities have"
     text = f"{_number_word(len(rows))} {was} a published value: {len(agree)} compatible with it at 95 %"
-    text += f", {len(differ)} different"
-    text += f" ({join_words([row.label for row in differ])}{_taken_as_exact(differ)})" if differ else ""
     text += f", {len(open_rows)} not to be decided" if open_rows else ""
-    return text + ". These errors are statistical; those of the potential, the size and the cooling rate come on top."
+    text += f", {len(differ)} different"
+    text += f": {join_listed([full_label(row.label, row.group) for row in differ])}" if differ else ""
+    text += f".{_taken_as_exact(differ)} These errors are statistical"
+    return text + "; those of the potential, the size and the cooling rate come on top."
 
 
 def _taken_as_exact(differ: Sequence[Comparison]) -> str:
@@ -252,8 +264,10 @@ def _taken_as_exact(differ: Sequence[Comparison]) -> str:
     n = sum(row.without_published_error for row in differ)
     if not n:
         return ""
-    which = "" if len(differ) == 1 else "all " if n == len(differ) else f"{n} of them "
-    return f"; {which}published without an error, so taken as exact"
+    if len(differ) == 1:
+        return " That value was published without an error, so taken as exact."
+    which = "All of these values" if n == len(differ) else f"{_number_word(n)} of these values"
+    return f" {which} {'was' if n == 1 else 'were'} published without an error, so taken as exact."
 
 
 def without_error_note(rows: Sequence[Comparison]) -> str:
@@ -263,8 +277,13 @@ def without_error_note(rows: Sequence[Comparison]) -> str:
         return ""
     text = f"published without an error ({len(marked)} of {sum(bool(row.published) for row in rows)} values): taken as "
     text += "exact, so the difference is in our errors alone and looks larger than it is."
-    shells = any(row.name.endswith("_coordination") and "EXAFS" in row.source for row in marked)
-    return text + (" Coordination numbers from EXAFS are commonly good to 10 to 20 %." if shells else "")
+    fitted = [row.name for row in marked if "EXAFS" in row.source]
+    usual = []
+    if any(name.endswith("_coordination") for name in fitted):
+        usual.append("coordination numbers to 10 to 20 %")
+    if any(name.endswith(("_peak_A", "_distance_A")) for name in fitted):
+        usual.append("distances to 0.01 to 0.02 Å")
+    return text + (f" EXAFS is commonly good for {join_words(usual)}." if usual else "")
 
 
 def _number_word(n: int) -> str:

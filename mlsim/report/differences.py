@@ -12,7 +12,8 @@ verdict uses probabilities corrected for the number of comparisons (S. Holm, Sca
 That number counts the quantities that answer one question, a family: those of one group of the table (structure, links,
 transport, ...), those that are given per temperature apart; and all that stand beside published values. Two full
 results share about a hundred quantities, many of which say the same: counted as one family, four glasses on each side
-show hardly any difference. In each family a difference is seen where there is none with a probability of 5 % at most.
+show hardly any difference. In each family a difference is seen where there is none with a probability of 5 % at most;
+in k families together with one of up to k times that.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ __all__ = [
     "Difference",
     "critical_difference",
     "differences",
+    "family_of",
     "has_no_published_error",
     "holm",
     "probability_of_difference",
@@ -85,7 +87,7 @@ class Difference:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the two differ at 95 %; "not significant" is a difference that holds alone, not among its family."""
+        """Whether the two differ at 95 %, its family counted; "not significant": a difference that holds alone only."""
         if self.probability is None or self.corrected is None:
             return "not tested"
         if self.corrected < 1 - CONFIDENCE:
@@ -135,7 +137,7 @@ def differences(first: Result, second: Result) -> tuple[Difference, ...]:
                 "give both in the same unit"
             )
     tests = [_tested(row, other) for row, other in pairs]
-    families: dict[tuple[str, bool], list[int]] = {}
+    families: dict[str, list[int]] = {}
     for k, (row, other) in enumerate(pairs):
         families.setdefault(_family(row, other), []).append(k)
     found: dict[int, Difference] = {}
@@ -153,11 +155,23 @@ def has_no_published_error(row: QuantityRow) -> bool:
     return row.estimate.n_independent == WELL_KNOWN and row.estimate.standard_error is None
 
 
-def _family(first: QuantityRow, second: QuantityRow) -> tuple[str, bool]:
+def _family(first: QuantityRow, second: QuantityRow) -> str:
     """Return the family in which the comparison of two rows is corrected."""
     if WELL_KNOWN in (first.estimate.n_independent, second.estimate.n_independent):
-        return "published values", False
-    return label_of(first.name)[1], first.temperature_K is not None
+        return "published values"
+    return family_of(first)
+
+
+def family_of(row: QuantityRow) -> str:
+    """Return the family in which a row is compared with that of another run, in words.
+
+    Examples
+    --------
+    >>> family_of(QuantityRow("haven_ratio", Estimate(0.5, 0.1, 4, "1"), "", 600.0))
+    'Transport by temperature'
+    """
+    group = label_of(row.name)[1]
+    return group if row.temperature_K is None else f"{group} by temperature"
 
 
 def published_result(sample: PublishedSample, like: Result) -> Result:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from mlsim.composition import place_in_series
 from mlsim.io.series import ArrheniusPart, Line
+from mlsim.report.ions import DEFAULT_IONS, Ions, ions_of
 from mlsim.report.palette import MODEL, PUBLISHED, SERIES
 from mlsim.report.published_line import published_diffusivities
 from mlsim.report.series_points import Member, Point, places_of, points_of
@@ -16,22 +19,22 @@ from mlsim.report.words import join_words, ratio_errors, subscripts, value_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["AXES", "against_composition", "curves_together", "draw_against_composition", "series_alts", "series_charts"]
+__all__ = [
+    "against_composition",
+    "axes_of",
+    "curves_together",
+    "draw_against_composition",
+    "ions_of_members",
+    "series_alts",
+    "series_charts",
+]
 
-AXES: Final[dict[str, tuple[str, str]]] = {
-    "conductivity_298K_mS_cm": ("Li conductivity at 298 K", "mS/cm"),
+_AXES: Final = {
+    "conductivity_298K_mS_cm": ("conductivity at 298 K", "mS/cm"),
     "activation_energy_eV": ("activation energy", "eV"),
     "density_g_cm3": ("mass density", "g/cm³"),
     "glass_transition_K": ("glass transition", "K"),
-    "zr_o_coordination": ("O neighbours of Zr", "number"),
-    "zr_cl_coordination": ("Cl neighbours of Zr", "number"),
-    "zr_zr_corner_o_fraction": ("Zr–Zr corners, O", "share of links"),
-    "zr_zr_corner_cl_fraction": ("Zr–Zr corners, Cl", "share of links"),
-    "zr_zr_edge_fraction": ("Zr–Zr edges", "share of links"),
-    "cl_terminal_fraction": ("Cl on one Zr", "share of Cl"),
-    "cl_no_zr_fraction": ("Cl on no Zr", "share of Cl"),
 }
-"""Quantities that are drawn against composition: name and unit for the axis."""
 
 _LOGARITHMIC: Final = ("conductivity_298K_mS_cm",)
 _LOOKS: Final = (
@@ -42,9 +45,41 @@ _LOOKS: Final = (
 )
 
 
+def axes_of(ions: Ions) -> dict[str, tuple[str, str]]:
+    """Return the quantities that are drawn against composition: name and unit for the axis.
+
+    Examples
+    --------
+    >>> list(axes_of(Ions("Na", "Al", ("Cl",))))[4:7]
+    ['al_cl_coordination', 'al_al_corner_cl_fraction', 'al_al_edge_fraction']
+    """
+    center, last = ions.center, ions.bridging[-1]
+    pair = f"{center}_{center}".lower()
+    axes = dict(_AXES)
+    for anion in ions.bridging:
+        axes[f"{center}_{anion}_coordination".lower()] = (f"{anion} neighbours of {center}", "number")
+    for anion in ions.bridging:
+        axes[f"{pair}_corner_{anion.lower()}_fraction"] = (f"{ions.links} corners, {anion}", "share of links")
+    axes[f"{pair}_edge_fraction"] = (f"{ions.links} edges", "share of links")
+    axes[f"{last.lower()}_terminal_fraction"] = (f"{last} on one {center}", f"share of {last}")
+    axes[f"{last}_no_{center}_fraction".lower()] = (f"{last} on no {center}", f"share of {last}")
+    return axes
+
+
+def ions_of_members(members: Sequence[Member]) -> Ions:
+    """Return the ions of a series: those of its members, which share them, and every anion that one of them has."""
+    runs = [member.run.series for member in members if member.run is not None and member.run.series is not None]
+    if not runs:
+        return DEFAULT_IONS
+    found = sorted((ions_of(series) for series in runs), key=lambda ions: -len(ions.bridging))
+    return replace(found[0], bridging=tuple(dict.fromkeys(anion for ions in found for anion in ions.bridging)))
+
+
 def series_charts(members: Sequence[Member]) -> dict[str, Chart]:
     """Return every plot that two members or more have data for."""
-    found: dict[str, Chart | None] = {f"x_{name}": against_composition(members, name) for name in AXES}
+    found: dict[str, Chart | None] = {
+        f"x_{name}": against_composition(members, name) for name in axes_of(ions_of_members(members))
+    }
     found["together_g_pdf"] = curves_together(members, "g_pdf")
     found["together_s_of_q"] = curves_together(members, "s_of_q")
     found["together_arrhenius"] = _arrhenius_together(members)
@@ -54,7 +89,7 @@ def series_charts(members: Sequence[Member]) -> dict[str, Chart]:
 def series_alts(members: Sequence[Member]) -> dict[str, str]:
     """Return the alternative text of each plot of `series_charts`."""
     alts: dict[str, str] = {}
-    for name, (words, unit) in AXES.items():
+    for name, (words, unit) in axes_of(ions_of_members(members)).items():
         points = points_of(members, name)
         said = [f"{p.member.label} {value_text(p.row)}" for p in points]
         if said:
@@ -79,12 +114,21 @@ def against_composition(members: Sequence[Member], name: str) -> Chart | None:
         if chosen:
             data.append(_markers(chosen, label, symbol, colour))
     data += _published(points, name)
-    words, unit = AXES[name]
+    words, unit = axes_of(ions_of_members(members))[name]
     places = places_of(members)
     ticks = {"tickvals": [place for place, _ in places.values()], "ticktext": [_broken(t) for _, t in places.values()]}
     log = {"type": "log", "exponentformat": "power", "dtick": "D2"} if name in _LOGARITHMIC else {}
-    x = axis("<i>x</i> in Li<sub>2+2<i>x</i></sub>ZrCl<sub>4</sub>O<sub>1+<i>x</i></sub>", **ticks, zeroline=False)
+    formula = "Li<sub>2+2<i>x</i></sub>ZrCl<sub>4</sub>O<sub>1+<i>x</i></sub>"
+    x = axis(_x_title(members, "<i>x</i>", formula), **ticks, zeroline=False)
     return chart(data, x, axis(f"{words} ({unit})", **log), height=340)
+
+
+def _x_title(members: Sequence[Member], x: str, formula: str) -> str:
+    """Return what is drawn to the right: of a series other than Li(2+2x)ZrCl4O(1+x) we do not know what its x means."""
+    inside = [member for member in members if member.x is not None]
+    if not inside:
+        return "composition"
+    return f"{x} in {formula}" if all(place_in_series(member.formula) == member.x for member in inside) else x
 
 
 def _typeset(text: str) -> str:
@@ -229,10 +273,10 @@ def draw_against_composition(figure: Figure, members: Sequence[Member], names: S
             at = [place for place, _ in known]
             arms = ratio_errors(values, errors) if name in _LOGARITHMIC else (errors, errors)
             axes.errorbar(at, values, yerr=arms, fmt="D", color=PUBLISHED, markersize=5, label="published")
-        words, unit = AXES[name]
+        words, unit = axes_of(ions_of_members(members))[name]
         texts = [_typeset(text) for _, text in places.values()]
         axes.set_xticks([place for place, _ in places.values()], texts, fontsize=6.5)
-        axes.set(xlabel="$x$ in Li$_{2+2x}$ZrCl$_4$O$_{1+x}$", ylabel=f"{words} ({unit})")
+        axes.set(xlabel=_x_title(members, "$x$", "Li$_{2+2x}$ZrCl$_4$O$_{1+x}$"), ylabel=f"{words} ({unit})")
         if name in _LOGARITHMIC:
             axes.set_yscale("log")
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)

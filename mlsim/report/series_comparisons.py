@@ -12,25 +12,26 @@ from typing import Final
 from mlsim.curve import Estimate
 from mlsim.io.campaign import Campaign
 from mlsim.io.results import QuantityRow, Result, read_result
-from mlsim.report.series_charts import AXES
+from mlsim.report.differences import CONFIDENCE, family_of
+from mlsim.report.ions import Ions
+from mlsim.report.series_charts import axes_of, ions_of_members
 from mlsim.report.series_points import Member
-from mlsim.report.words import join_words, label_of, number_text, unit_text, value_text
+from mlsim.report.words import full_label, join_listed, label_of, number_text, unit_text, value_text
 
 __all__ = ["ComparedRow", "ComparedSystems", "compared_systems"]
 
 _ENDING: Final = "_difference"
-_CHANCES: Final = re.compile(r"p = (\S+) \(Welch\), (\S+) corrected for \d+ comparisons? \(Holm\): (.*)")
+_CHANCES: Final = re.compile(r"p = (\S+) \(Welch\), (\S+) corrected for (\d+) comparisons? \(Holm\): (.*)")
 _CORRECTED: Final = re.compile(r"p = (\S+) \(Welch, Holm\)")
 """As files of earlier versions say it: without the probability alone."""
-_KINDS_OF_LINKS: Final = ("corner", "edge", "face")
-_FIRST: Final = ("conductivity_298K_mS_cm", "activation_energy_eV", "li_diffusivity_cm2_s", "haven_ratio")
 
 
 @dataclass(frozen=True)
 class ComparedRow:
     """One quantity of two systems, as text: both numbers, second less first, its probabilities and the verdict.
 
-    `alone` is the probability of this difference alone, `corrected` that among all that were compared with it.
+    `alone` is the probability of this difference alone, `corrected` that among the `n_compared` differences of its
+    `family` (see `mlsim.report.differences`); `n_compared` is 0 where it is not known.
     """
 
     label: str
@@ -41,10 +42,17 @@ class ComparedRow:
     alone: str
     corrected: str
     verdict: str
+    family: str
+    n_compared: int
+
+    @property
+    def group(self) -> str:
+        """The family and how many differences were tested in it, as it is printed."""
+        return f"{self.family} ({self.n_compared})" if self.n_compared else self.family
 
     @property
     def differs(self) -> bool:
-        """Whether the two differ at 95 %, all comparisons counted."""
+        """Whether the two differ at 95 %, the comparisons of its family counted."""
         return self.verdict.startswith("differs")
 
 
@@ -59,14 +67,21 @@ class ComparedSystems:
 
     @property
     def answer(self) -> str:
-        """One sentence: how many quantities were tested, and which of them differ."""
+        """How many quantities were tested in how many groups, and which of them differ."""
         tested = [row for row in (*self.rows, *self.others) if row.verdict != "not tested"]
         if not tested:
             return "No difference could be tested: that takes two glasses or runs on each side."
+        groups = len({row.family for row in tested})
         differ = [row.label for row in tested if row.differs]
-        named = f": {join_words(differ)}" if 0 < len(differ) <= 8 else ""
+        named = f": {join_listed(differ)}" if 0 < len(differ) <= 8 else ""
         counted = "1 quantity was" if len(tested) == 1 else f"{len(tested)} quantities were"
-        return f"{counted} tested, {len(differ) or 'none'} differ{'s' if len(differ) == 1 else ''} at 95 %{named}."
+        where = "" if len(tested) == 1 else " in 1 group" if groups == 1 else f" in {groups} groups, each at 95 %"
+        text = f"{counted} tested{where}; {len(differ) or 'none'} differ{'s' if len(differ) == 1 else ''}"
+        text += f"{'' if groups > 1 else ' at 95 %'}{named}."
+        if groups == 1 or not differ:
+            return text
+        most = min(100, round(100 * (1 - CONFIDENCE) * groups))
+        return f"{text} Were all equal, some group would show a difference with a probability of up to {most} %."
 
 
 def compared_systems(
@@ -81,6 +96,7 @@ def compared_systems(
     """
     labels = {system.name: system.label for system in campaign.systems}
     by_label = {member.label: member for member in members}
+    order = _order(ions_of_members(members))
     found, remarks = [], []
     for pair in campaign.comparisons:
         first, second = (by_label[labels[name]] for name in (pair.first, pair.second))
@@ -89,34 +105,37 @@ def compared_systems(
         if results[0] is None or results[1] is None or not file.is_file():
             remarks.append(f"{first.label} beside {second.label}: the numbers of both or {pair.file} are not there")
             continue
-        found.append(_compared(first.label, second.label, results[0], results[1], read_result(file)))
+        found.append(_compared(first.label, second.label, results[0], results[1], read_result(file), order))
     return found, remarks
 
 
-def _compared(first: str, second: str, ours: Result, theirs: Result, differences: Result) -> ComparedSystems:
+def _compared(
+    first: str, second: str, ours: Result, theirs: Result, differences: Result, order: Mapping[str, int]
+) -> ComparedSystems:
     """Return one comparison; a quantity of the first table stands there untested too, so that its numbers are seen."""
     known = {(row.name.removesuffix(_ENDING), row.temperature_K): row for row in differences.rows}
     rows: list[tuple[QuantityRow, ComparedRow]] = []
     for row in ours.rows:
         other, found = theirs.row(row.name, row.temperature_K), known.get((row.name, row.temperature_K))
-        if other is not None and (found is not None or _rank(row) is not None):
+        if other is not None and (found is not None or row.name in order):
             rows.append((row, _row(row, other, found)))
-    asked = sorted((entry for entry in rows if _rank(entry[0]) is not None), key=lambda entry: _rank(entry[0]) or 0)
-    others = [shown for row, shown in rows if _rank(row) is None]
+    asked = sorted((entry for entry in rows if entry[0].name in order), key=lambda entry: order[entry[0].name])
+    others = [shown for row, shown in rows if row.name not in order]
     return ComparedSystems(first, second, tuple(shown for _, shown in asked), tuple(others))
 
 
-def _rank(row: QuantityRow) -> int | None:
-    """Return the place of a quantity among those that people ask for first; None for the others."""
-    order: Mapping[str, int] = {name: place for place, name in enumerate(dict.fromkeys((*_FIRST, *AXES)))}
-    return order.get(row.name)
+def _order(ions: Ions) -> dict[str, int]:
+    """Return the place of each quantity that people ask for first."""
+    moves = f"{ions.mobile.lower()}_diffusivity_cm2_s"
+    first = ("conductivity_298K_mS_cm", "activation_energy_eV", moves, "haven_ratio")
+    return {name: place for place, name in enumerate(dict.fromkeys((*first, *axes_of(ions))))}
 
 
 def _row(first: QuantityRow, second: QuantityRow, found: QuantityRow | None) -> ComparedRow:
     label, group = label_of(first.name, first.temperature_K)
-    alone, corrected, verdict = ("", "", "not tested") if found is None else _judged(found.method)
+    alone, corrected, n_compared, verdict = ("", "", 0, "not tested") if found is None else _judged(found.method)
     return ComparedRow(
-        label=f"{group}: {label}" if label.startswith(_KINDS_OF_LINKS) else label,
+        label=full_label(label, group),
         unit=unit_text(first.estimate.unit),
         first=value_text(first),
         second=value_text(second),
@@ -124,16 +143,18 @@ def _row(first: QuantityRow, second: QuantityRow, found: QuantityRow | None) -> 
         alone=alone,
         corrected=corrected,
         verdict=verdict,
+        family=family_of(first),
+        n_compared=n_compared,
     )
 
 
-def _judged(method: str) -> tuple[str, str, str]:
-    """Return the probabilities and the verdict that the comparison wrote."""
+def _judged(method: str) -> tuple[str, str, int, str]:
+    """Return the probabilities, the number of comparisons that were counted, and the verdict, as they were written."""
     if found := _CHANCES.search(method):
-        return _chance(found[1]), _chance(found[2]), found[3]
+        return _chance(found[1]), _chance(found[2]), int(found[3]), found[4]
     if found := _CORRECTED.search(method):
-        return "", _chance(found[1]), "differs" if float(found[1]) < 0.05 else "no difference seen"
-    return "", "", "not tested"
+        return "", _chance(found[1]), 0, "differs" if float(found[1]) < 0.05 else "no difference seen"
+    return "", "", 0, "not tested"
 
 
 def _chance(text: str) -> str:

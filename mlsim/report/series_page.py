@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,16 @@ from typing import Any, Final
 from mlsim.errors import SettingsError
 from mlsim.io.atomic import atomic_write_text
 from mlsim.io.campaign import CAMPAIGN, Campaign
-from mlsim.report.comparison import compared
+from mlsim.io.series import ReportSeries
+from mlsim.report.comparison import EXTRAPOLATED, compared, interval_95
 from mlsim.report.differences import CONFIDENCE, holm, probability_of_difference
 from mlsim.report.figure import FORMATS
 from mlsim.report.figures import save_figure
+from mlsim.report.ions import Ions
 from mlsim.report.methods import all_settings, series_methods
 from mlsim.report.mixed import refuse_mixed_series
 from mlsim.report.page import page_text, scenes_of, templates
-from mlsim.report.series_charts import AXES, draw_against_composition, series_alts, series_charts
+from mlsim.report.series_charts import axes_of, draw_against_composition, ions_of_members, series_alts, series_charts
 from mlsim.report.series_comparisons import compared_systems
 from mlsim.report.series_points import Member, Point, campaign_members, folder_members, points_of
 from mlsim.report.view import View, view_of
@@ -26,19 +29,9 @@ from mlsim.report.words import join_words, published_text, value_text
 
 __all__ = ["SeriesRow", "series_rows", "series_summary", "write_series_report"]
 
-_COLUMNS: Final = (
-    "conductivity_298K_mS_cm",
-    "activation_energy_eV",
-    "density_g_cm3",
-    "zr_o_coordination",
-    "zr_cl_coordination",
-)
-_PAIRS: Final = (
-    ("conductivity", ("conductivity_298K_mS_cm", "activation_energy_eV")),
-    ("shell", ("zr_o_coordination", "zr_cl_coordination")),
-    ("links", ("zr_zr_corner_o_fraction", "zr_zr_edge_fraction")),
-    ("density", ("density_g_cm3", "glass_transition_K")),
-)
+_ANSWERS: Final = ("conductivity_298K_mS_cm", "activation_energy_eV")
+_DETAILS: Final = re.compile(r" \((?![\d., and]+ K\))[^()]*\)")
+"""What stands in brackets, but for temperatures."""
 
 
 @dataclass(frozen=True)
@@ -104,28 +97,37 @@ def write_series_report(
 
 def series_rows(members: Sequence[Member]) -> list[SeriesRow]:
     """Return the table on top, a row per member."""
-    rows = []
+    rows, columns = [], _columns(members)
     for member in members:
-        found = {name: row for name in _COLUMNS if (row := member.row(name)) is not None}
+        found = {name: row for name in columns if (row := member.row(name)) is not None}
         ours = {name: value_text(row) for name, row in found.items()}
-        known = {name: ref for name in _COLUMNS if (ref := member.published(name)) is not None}
+        known = {name: ref for name in columns if (ref := member.published(name)) is not None}
         published = {
             name: published_text(ref.value, ref.standard_error) + (" †" if ref.standard_error is None else "")
             for name, ref in known.items()
         }
         n = max((row.estimate.n_independent for row in found.values()), default=0)
-        rows.append(SeriesRow(member, ours, published, _differences(member), n))
+        rows.append(SeriesRow(member, ours, published, _differences(member, columns), n))
     return rows
 
 
-def _differences(member: Member) -> dict[str, str]:
+def _columns(members: Sequence[Member]) -> tuple[str, ...]:
+    """Return the quantities of the table on top."""
+    return (*_ANSWERS, "density_g_cm3", *_shell(ions_of_members(members)))
+
+
+def _shell(ions: Ions) -> tuple[str, ...]:
+    return tuple(f"{ions.center}_{anion}_coordination".lower() for anion in ions.bridging)
+
+
+def _differences(member: Member, columns: Sequence[str]) -> dict[str, str]:
     """Return how far each number is from the published one, judged as in the member's own table."""
     result = None if member.run is None else member.run.result
     rows = compared(() if result is None else result.rows)
     return {
         row.name: f"{row.difference:+.1f}, {row.verdict}"
         for row in rows
-        if row.name in _COLUMNS and row.difference is not None
+        if row.name in columns and row.difference is not None
     }
 
 
@@ -133,19 +135,60 @@ def series_summary(members: Sequence[Member]) -> str:
     """Return the answer in one paragraph: how conductivity and activation energy go with composition."""
     there = [member for member in members if member.run is not None]
     text = f"{len(there)} of {len(members)} systems {'has' if len(there) == 1 else 'have'} results."
-    for name, (words, unit) in list(AXES.items())[:2]:
+    axes = axes_of(ions_of_members(members))
+    for name in _ANSWERS:
+        words, unit = axes[name]
         points = [point for point in points_of(members, name) if not point.bound]
         if not points:
             text += f" No {words} was determined."
             continue
-        listed = [f"{point.member.label} {value_text(point.row)}" for point in points]
-        text += f" The {words} ({unit}) is {join_words(listed)}."
-        text += _extreme(points, "highest" if "conductivity" in name else "lowest")
+        conducts = "conductivity" in name
+        text += _conductivities(points, words, unit) if conducts else f" The {words} ({unit}) is {_listed(points)}."
+        text += _extreme(points, "highest" if conducts else "lowest")
         known = [(p.member.label, ref) for p in points if (ref := p.member.published(name)) is not None]
         if known:
             said = [f"{label} {published_text(ref.value, ref.standard_error)}" for label, ref in known]
             text += f" Published: {join_words(said)}."
-    return f"{text} Errors are statistical, over independent glasses; those of the potential come on top."
+    if not any(points_of(members, name) for name in _ANSWERS):
+        return text
+    text += " After ± stands one standard error; errors are statistical, over independent glasses"
+    return text + "; those of the potential, the size and the cooling rate come on top."
+
+
+def _listed(points: Sequence[Point]) -> str:
+    return join_words([f"{point.member.label} {value_text(point.row)}" for point in points])
+
+
+def _conductivities(points: Sequence[Point], words: str, unit: str) -> str:
+    """Return the conductivities with their 95 % intervals, and what they assume."""
+    ends = [_interval(point.member) for point in points]
+    listed = [
+        f"{point.member.label} {value_text(point.row)}, without one"
+        if end is None
+        else f"{point.member.label} {point.value:.2g} ({end[0]} to {end[1]})"
+        for point, end in zip(points, ends, strict=True)
+    ]
+    known = any(end is not None for end in ends)
+    text = f" The {words} ({unit}; in brackets the 95 % interval) is {join_words(listed)}."
+    text = text if known else f" The {words} ({unit}) is {_listed(points)}."
+    found = [EXTRAPOLATED.search(point.row.method) for point in points]
+    spans = list(dict.fromkeys(f"{span[1]}–{span[2]} K" for span in found if span))
+    start = f" from {join_words(spans)}" if spans else ""
+    return f"{text} It is extrapolated{start} and assumes a Haven ratio of 1."
+
+
+def _interval(member: Member) -> tuple[str, str] | None:
+    """Return the ends of the 95 % interval of the conductivity at 298 K, of a study from its notes."""
+    if member.run is None or member.run.result is None:
+        return None
+    silent = ReportSeries(title=member.label, composition=member.formula, preset="")
+    return interval_95(member.run.result, member.run.series or silent)
+
+
+def _unsettled(views: Sequence[View]) -> list[tuple[str, str]]:
+    """Return what has not converged of each system, without the numbers in brackets that stand with the system."""
+    words = [(view.title, text) for view in views for what, text in view.convergence if what == "Not converged"]
+    return [(label, _DETAILS.sub("", text)) for label, text in words]
 
 
 def _extreme(points: Sequence[Point], which: str) -> str:
@@ -179,11 +222,14 @@ def _words(members: Sequence[Member], campaign: Campaign | None, folder: Path) -
     silent = [m.label for m in members if m.run is not None and _potential(m) is None]
     if silent:
         remarks.append(f"not known with which potential {join_words(silent)} was made")
+    rows, axes = series_rows(members), axes_of(ions_of_members(members))
     return {
         "title": "Composition series" if campaign is None else campaign.title,
         "summary": series_summary(members),
-        "rows": series_rows(members),
-        "columns": [(name, *AXES[name]) for name in _COLUMNS],
+        "unsettled": _unsettled(views),
+        "rows": rows,
+        "dagger": any("†" in text for row in rows for text in row.published.values()),
+        "columns": [(name, *axes[name]) for name in _columns(members)],
         "charts": series_charts(members),
         "alts": series_alts(members),
         "prefix": "",
@@ -204,7 +250,15 @@ def _potential(member: Member) -> str | None:
 def _figures(members: Sequence[Member], folder: Path, formats: Sequence[str]) -> list[tuple[str, str, str]]:
     """Draw the figures of the series; return name, caption and alternative text of each."""
     alts, drawn = series_alts(members), []
-    for name, quantities in _PAIRS if formats else ():
+    ions = ions_of_members(members)
+    axes, pair = axes_of(ions), f"{ions.center}_{ions.center}".lower()
+    pairs = (
+        ("conductivity", _ANSWERS),
+        ("shell", _shell(ions)),
+        ("links", (f"{pair}_corner_{ions.bridging[0].lower()}_fraction", f"{pair}_edge_fraction")),
+        ("density", ("density_g_cm3", "glass_transition_K")),
+    )
+    for name, quantities in pairs if formats else ():
         there = [quantity for quantity in quantities if len(points_of(members, quantity)) > 1]
         if not there:
             continue
@@ -215,5 +269,5 @@ def _figures(members: Sequence[Member], folder: Path, formats: Sequence[str]) ->
         for suffix in dict.fromkeys((".png", *formats)):
             save_figure(draw, 3.2, folder / "figures" / f"series-{name}{suffix}")
         words = " ".join(alts[f"series-x_{quantity}"] for quantity in there)
-        drawn.append((f"series-{name}", f"{join_words([AXES[q][0] for q in there])} against composition.", words))
+        drawn.append((f"series-{name}", f"{join_words([axes[q][0] for q in there])} against composition.", words))
     return drawn

@@ -15,12 +15,14 @@ from mlsim.report.charts import all_charts, refinement_charts
 from mlsim.report.comparison import Comparison, compared, comparisons, summary, without_error_note
 from mlsim.report.constraints import limits_of, xray_weights
 from mlsim.report.convergence import convergence
+from mlsim.report.ions import DEFAULT_IONS, Ions, ions_of
 from mlsim.report.methods import all_settings, methods_text
 from mlsim.report.mixed import refuse_mixed_piece
 from mlsim.report.potential_errors import PotentialErrors, potential_errors
+from mlsim.report.remarks import unsaid
 from mlsim.report.scene import Scene, scene_of
 from mlsim.report.traces import Chart
-from mlsim.report.words import label_of
+from mlsim.report.words import full_label, label_of
 
 __all__ = ["Headline", "View", "headline_names", "view_of"]
 
@@ -31,8 +33,6 @@ _FIRST: Final = (
     "density_g_cm3",
     "glass_transition_K",
 )
-_LINKS: Final = "Zr–Zr links"
-_SHELL: Final = re.compile(r"zr_(?:o|cl)_(?:coordination|distance_A|peak_A)")
 _REASONS: Final[dict[Section, str]] = {
     "scattering": "No scattering curve: this run did not compute one.",
     "partials": "No partial pair distributions: this run did not compute them.",
@@ -88,7 +88,7 @@ class View:
     refined
         Numbers of the refinement; empty where there is none.
     remarks
-        What the commands of a campaign said beside the numbers.
+        What the commands of a campaign said beside the numbers, and `series.notes` do not.
     """
 
     prefix: str
@@ -111,6 +111,11 @@ class View:
     absent: tuple[str, ...] = ()
     refined: tuple[Comparison, ...] = field(default=())
     remarks: tuple[str, ...] = ()
+
+    @property
+    def ions(self) -> Ions:
+        """Which ion moves, and around what the polyhedra are."""
+        return ions_of(self.series)
 
     @property
     def without_error(self) -> str:
@@ -181,17 +186,19 @@ def view_of(
         provenance=None if run.result is None else run.result.provenance,
         absent=run.absent,
         refined=_refined(run),
-        remarks=tuple(remarks),
+        remarks=unsaid(remarks, series.notes),
     )
 
 
-def headline_names(rows: Sequence[QuantityRow]) -> list[str]:
+def headline_names(rows: Sequence[QuantityRow], ions: Ions = DEFAULT_IONS) -> list[str]:
     """Return the names of the numbers that people ask for first, in that order.
 
     Conductivity and what it rests on, then the first shell, then whatever else has a published value or a fit.
     """
     names = [row.name for row in rows]
-    shells = [name for name in names if _SHELL.fullmatch(name)]
+    anions = "|".join(anion.lower() for anion in ions.bridging)
+    shell = re.compile(rf"{ions.center.lower()}_(?:{anions})_(?:coordination|distance_A|peak_A)")
+    shells = [name for name in names if shell.fullmatch(name)]
     fits = [name for name in names if name.startswith("rw_") and not name.startswith("rw_start_")]
     compared = [row.name for row in rows if row.reference is not None]
     wanted = (*(name for name in _FIRST if name in names), *shells, *compared, *fits)
@@ -210,13 +217,12 @@ def _headlines(
     weights = xray_weights(series.composition) if any("xray" in method for method in fits) else {}
     by_label = {(row.name, row.label): row for _, rows in groups for row in rows}
     found = []
-    for name in headline_names(result.rows):
+    for name in headline_names(result.rows, ions_of(series)):
         row = _headline_row(result.rows, name, series)
         limits = limits_of(row, weights, verdicts, series.arrhenius)
         shown = by_label[name, label_of(name, row.temperature_K)[0]]
-        if shown.group == _LINKS:  # its group stands above it in the full table only
-            shown = replace(shown, label=f"{_LINKS}: {shown.label}")
-        found.append(Headline(shown, limits))
+        # its group stands above it in the full table only
+        found.append(Headline(replace(shown, label=full_label(shown.label, shown.group)), limits))
     return tuple(found)
 
 
@@ -267,7 +273,8 @@ def _reasons(series: ReportSeries, *, crystal: bool) -> dict[str, str]:
     """Return why each section may be empty: the run's own words first."""
     why = "no file was given" if series.published is None else "no raw curve of this glass is public that we know of"
     own = "To see your own data here, name the file under “measurement:” in the study and run again."
-    said: dict[Section, str] = {**_REASONS, "measured": f"No measured curve is drawn: {why}. {own}"}
+    usual: dict[Section, str] = {**_REASONS, "links": _REASONS["links"].replace("Zr–Zr", ions_of(series).links)}
+    said: dict[Section, str] = {**usual, "measured": f"No measured curve is drawn: {why}. {own}"}
     if crystal:
         said["committee"] = "Not drawn: the deviation of a committee is kept along a quench, and a crystal has none."
     said.update(series.missing)

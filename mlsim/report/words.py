@@ -15,6 +15,9 @@ from mlsim.io.results import QuantityRow
 __all__ = [
     "GROUPS",
     "Label",
+    "full_label",
+    "group_place",
+    "join_listed",
     "join_words",
     "label_of",
     "number_text",
@@ -29,9 +32,11 @@ __all__ = [
 Label = tuple[str, str]
 """Name of a quantity in words, and the group of the table in which it stands."""
 
+_LINKS: Final = "Zr–Zr links"
+
 GROUPS: Final = (
     "Structure",
-    "Zr–Zr links",
+    _LINKS,
     "Polyhedra",
     "Anion surroundings",
     "Transport",
@@ -52,20 +57,20 @@ _LABELS: Final[dict[str, Label]] = {
     "zr_zr_corner_cl_fraction": ("corner, through one Cl", "Zr–Zr links"),
     "zr_zr_edge_fraction": ("edge, two shared anions", "Zr–Zr links"),
     "zr_zr_face_fraction": ("face, three or more shared anions", "Zr–Zr links"),
-    "cl_terminal_fraction": ("Cl on one Zr (terminal)", "Anion surroundings"),
-    "cl_bridging_fraction": ("Cl on two or more Zr (bridging)", "Anion surroundings"),
+    "cl_terminal_fraction": ("Cl on one centre (terminal)", "Anion surroundings"),
+    "cl_bridging_fraction": ("Cl on two or more centres (bridging)", "Anion surroundings"),
     "cl_no_zr_fraction": ("Cl on no Zr", "Anion surroundings"),
     "li_diffusivity_cm2_s": ("Li diffusivity", "Transport"),
-    "activation_energy_eV": ("Activation energy of Li diffusion", "Transport"),
-    "conductivity_298K_mS_cm": ("Li conductivity at 298 K", "Transport"),
-    "conductivity_mS_cm": ("Li conductivity, Nernst–Einstein", "Transport"),
-    "conductivity_einstein_mS_cm": ("Li conductivity, Einstein", "Transport"),
+    "activation_energy_eV": ("Activation energy of diffusion", "Transport"),
+    "conductivity_298K_mS_cm": ("Conductivity at 298 K", "Transport"),
+    "conductivity_mS_cm": ("Conductivity of the mobile ion, Nernst–Einstein", "Transport"),
+    "conductivity_einstein_mS_cm": ("Conductivity of the mobile ion, Einstein", "Transport"),
     "conductivity_all_ions_mS_cm": ("Conductivity, all ions", "Transport"),
-    "conductivity_298K_68_low_mS_cm": ("Li conductivity at 298 K, 68 % from", "Transport"),
-    "conductivity_298K_68_high_mS_cm": ("Li conductivity at 298 K, 68 % to", "Transport"),
-    "conductivity_298K_95_low_mS_cm": ("Li conductivity at 298 K, 95 % from", "Transport"),
-    "conductivity_298K_95_high_mS_cm": ("Li conductivity at 298 K, 95 % to", "Transport"),
-    "diffusivity_prefactor_cm2_s": ("Prefactor of Li diffusion", "Transport"),
+    "conductivity_298K_68_low_mS_cm": ("Conductivity at 298 K, 68 % from", "Transport"),
+    "conductivity_298K_68_high_mS_cm": ("Conductivity at 298 K, 68 % to", "Transport"),
+    "conductivity_298K_95_low_mS_cm": ("Conductivity at 298 K, 95 % from", "Transport"),
+    "conductivity_298K_95_high_mS_cm": ("Conductivity at 298 K, 95 % to", "Transport"),
+    "diffusivity_prefactor_cm2_s": ("Prefactor of diffusion", "Transport"),
     "vogel_fulcher_probability": ("Probability that ln D bends", "Transport"),
     "glass_transition_K": ("Glass transition, energy", "Transport"),
     "glass_transition_by_volume_K": ("Glass transition, volume", "Transport"),
@@ -106,8 +111,11 @@ _PATTERNS: Final = tuple(
         (r"([a-z]+)_cluster_mean_size", "mean size of the clusters of {0}", "Zr–Zr links"),
         (r"([a-z]+)_isolated_fraction", "{0} without a link", "Zr–Zr links"),
         (r"([a-z]+)_rings_(\d)_per_[a-z]+", "rings of {1} {0}, per {0}", "Zr–Zr links"),
-        (r"[a-z]+_[a-z]+_edge_([a-z]+)_([a-z]+)_fraction", "edge, through {0} and {1}", "Zr–Zr links"),
-        (r"[a-z]+_[a-z]+_face_([a-z]+)_([a-z]+)_([a-z]+)_fraction", "face, through {0}, {1} and {2}", "Zr–Zr links"),
+        (r"([a-z]+)_\1_corner_([a-z]+)_fraction", "corner, through one {1}", "Zr–Zr links"),
+        (r"([a-z]+)_\1_edge_fraction", "edge, two shared anions", "Zr–Zr links"),
+        (r"([a-z]+)_\1_face_fraction", "face, three or more shared anions", "Zr–Zr links"),
+        (r"([a-z]+)_[a-z]+_edge_([a-z]+)_([a-z]+)_fraction", "edge, through {1} and {2}", "Zr–Zr links"),
+        (r"([a-z]+)_[a-z]+_face_([a-z]+)_([a-z]+)_([a-z]+)_fraction", "face, through {1}, {2} and {3}", "Zr–Zr links"),
         (r"conductivity_([a-z]+)_with_([a-z]+)_mS_cm", "Conductivity, {0} with {1}", "Conductivity by pairs"),
         (r"([a-z]+)_charge_diffusivity_cm2_s", "{0} charge diffusivity", "Transport"),
         (r"([a-z]+)_diffusivity_cm2_s", "{0} diffusivity", "Transport"),
@@ -148,6 +156,8 @@ def label_of(name: str, temperature_K: float | None = None) -> Label:
     (('Cl with at least one Li', 'Anion surroundings'), ('O neighbours of Hf', 'Structure'))
     >>> label_of("zr_rings_4_per_zr"), label_of("zr_zr_edge_cl_o_fraction")
     (('rings of 4 Zr, per Zr', 'Zr–Zr links'), ('edge, through Cl and O', 'Zr–Zr links'))
+    >>> label_of("al_al_corner_cl_fraction")
+    ('corner, through one Cl', 'Al–Al links')
     >>> label_of("polyhedron_zro2cl4_fraction"), label_of("rmc_zr_o_coordination")
     (('[ZrO2Cl4]', 'Polyhedra'), ('O neighbours of Zr, refined', 'Structure'))
     """
@@ -163,13 +173,41 @@ def label_of(name: str, temperature_K: float | None = None) -> Label:
     return (words if temperature_K is None else f"{words} at {temperature_K:g} K"), group
 
 
+def full_label(label: str, group: str) -> str:
+    """Return a label that can stand outside of its group: of links it does not say alone what is linked.
+
+    Examples
+    --------
+    >>> full_label("corner, through one O", "Zr–Zr links"), full_label("Haven ratio", "Transport")
+    ('Zr–Zr links: corner, through one O', 'Haven ratio')
+    """
+    return f"{group}: {label}" if _is_links(group) else label
+
+
+def group_place(group: str) -> int:
+    """Return the place of a group in the table; links of any cation stand where those of Zr do.
+
+    Examples
+    --------
+    >>> group_place("Al–Al links") == group_place("Zr–Zr links"), group_place("unheard of") == group_place("Other")
+    (True, True)
+    """
+    known = _LINKS if _is_links(group) else group
+    return GROUPS.index(known if known in GROUPS else "Other")
+
+
+def _is_links(group: str) -> bool:
+    return group.endswith(" links")
+
+
 def _general_label(name: str) -> Label:
     """Return the label of a name that follows a pattern, for elements that the table above does not name."""
     if found := _POLYHEDRON.fullmatch(name):
         return f"[{_formula(found[1])}]", "Polyhedra"
     for pattern, words, group in _PATTERNS:
         if found := pattern.fullmatch(name):
-            return words.format(*(part.capitalize() for part in found.groups())), group
+            parts = [part.capitalize() for part in found.groups()]
+            return words.format(*parts), group.replace("Zr", parts[0]) if group == _LINKS else group
     return name.replace("_", " "), "Other"
 
 
@@ -319,3 +357,14 @@ def join_words(words: list[str]) -> str:
     ('a', 'a and b', 'a, b and c')
     """
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def join_listed(labels: list[str]) -> str:
+    """Return labels as a list in a sentence that can be counted: some hold commas of their own.
+
+    Examples
+    --------
+    >>> join_listed(["Haven ratio", "edge, two shared anions"])
+    'Haven ratio; edge, two shared anions'
+    """
+    return "; ".join(labels)

@@ -146,8 +146,8 @@ def test_the_paragraph_is_made_from_the_numbers() -> None:
         "Six independent glasses of 114 atoms of Li3ZrCl4O1.5 were made (preset quick); "
         "the mass density is 2.000 ± 0.020 g/cm³. "
         "Zr has 2.00 ± 0.10 O neighbours at 2.030 ± 0.010 Å (published: 2.5). "
-        "Two quantities have a published value: 1 compatible with it at 95 %, 1 different (O neighbours of Zr; "
-        "published without an error, so taken as exact). "
+        "Two quantities have a published value: 1 compatible with it at 95 %, 1 different: O neighbours of Zr. "
+        "That value was published without an error, so taken as exact. "
         "These errors are statistical; those of the potential, the size and the cooling rate come on top."
     )
 
@@ -196,12 +196,38 @@ def test_values_published_without_an_error_are_counted_where_ours_differ() -> No
     exact = _row(2.0, 0.1, 6, Reference(2.6, None, "EXAFS fit"))
     known = replace(_row(2.0, 0.1, 6, Reference(2.9, 0.01, "EXAFS fit")), name="zr_cl_coordination")
     text = _paragraph(exact, known)
-    assert "2 different (Cl neighbours of Zr and O neighbours of Zr; 1 of them published without an error" in text
+    assert "2 different: Cl neighbours of Zr; O neighbours of Zr. One of these values was published without" in text
     note = without_error_note(compared([exact, known]))
-    assert note.startswith("published without an error (1 of 2 values)") and "EXAFS" in note
+    assert note.startswith("published without an error (1 of 2 values)")
+    assert note.endswith(" EXAFS is commonly good for coordination numbers to 10 to 20 %.")
+    peak = QuantityRow("zr_o_peak_A", Estimate(2.0, 0.004, 4, "A"), "m", reference=Reference(2.07, None, "EXAFS fit"))
+    both = without_error_note(compared([exact, peak]))
+    assert both.endswith("good for coordination numbers to 10 to 20 % and distances to 0.01 to 0.02 Å.")
     assert without_error_note(compared([known])) == ""
+
+
+def test_quantities_that_differ_can_be_counted_though_their_names_hold_commas() -> None:
+    corner = replace(_row(0.1, 0.01, 6, Reference(0.6, None, "RMC")), name="zr_zr_corner_cl_fraction")
+    shell = replace(_row(2.0, 0.1, 6, Reference(2.9, None, "EXAFS fit")), name="zr_cl_coordination")
+    text = _paragraph(corner, shell)
+    assert "2 different: Zr–Zr links: corner, through one Cl; Cl neighbours of Zr. All of these values were" in text
 
 
 def test_the_paragraph_says_why_there_is_no_conductivity() -> None:
     series = SERIES.model_copy(update={"missing": {"arrhenius": "two temperatures at least"}})
     assert "No conductivity was determined: two temperatures at least." in summary(_result(), series)
+
+
+def test_the_paragraph_names_the_ion_and_the_centre_of_the_run() -> None:
+    rows = [
+        _conductivity(),
+        QuantityRow("al_cl_coordination", Estimate(4.0, 0.1, 4, "1"), "m"),
+        QuantityRow("al_al_corner_cl_fraction", Estimate(0.4, 0.1, 4, "1"), "m"),
+    ]
+    topology = {"mobile": "Na", "center": "Al", "bridging": ["Cl"]}
+    series = ReportSeries(title="t", composition="NaAlCl4", preset="quick", settings={"topology": topology})
+    text = summary(_result(*rows), series).replace("\u00a0", " ")
+    assert text.startswith("At 298 K, Na conducts 3.0 ") and "Al has 4.00 ± 0.10 Cl neighbours." in text
+    groups = comparisons(_result(*rows), series)
+    assert [group for group, _ in groups] == ["Structure", "Al–Al links", "Transport"]
+    assert "Li " not in text and "Zr" not in text + str([row.label for _, found in groups for row in found])

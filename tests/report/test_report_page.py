@@ -250,7 +250,7 @@ def test_the_answer_stands_before_everything_else(run_folder: Writer) -> None:
     places = [text.index(part) for part in ("<h1>", 'class="lead"', 'class="head"', 'id="scattering"', 'id="caveats"')]
     assert places == sorted(places)
     head = text[text.index('class="head"') : text.index("</table>")]
-    assert head.index("Li conductivity at 298 K") < head.index("Mass density") < head.index("O neighbours of Zr")
+    assert head.index("Conductivity at 298 K") < head.index("Mass density") < head.index("O neighbours of Zr")
     assert "Zr–Zr links: corner, through one O" in head and "polyhedron" not in head
     assert "n = 4 leaves ±0.064 g/cm³ (3 %) at 95 %" in head
     assert "of the X-ray total" not in text  # no X-ray data entered

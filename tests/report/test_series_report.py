@@ -17,9 +17,11 @@ from mlsim.curve import Estimate
 from mlsim.errors import DataError, SettingsError
 from mlsim.io.campaign import read_campaign
 from mlsim.io.results import Provenance, QuantityRow, write_result
+from mlsim.io.series import read_series
 from mlsim.report import write_report
+from mlsim.report.series_charts import series_charts
 from mlsim.report.series_comparisons import compared_systems
-from mlsim.report.series_page import series_summary, write_series_report
+from mlsim.report.series_page import series_rows, series_summary, write_series_report
 from mlsim.report.series_points import campaign_members, folder_members, places_of, points_of
 
 SYSTEMS: list[dict[str, Any]] = [
@@ -70,6 +72,45 @@ def test_the_summary_names_the_best_only_where_errors_allow(campaign: Path) -> N
     assert "Published: Li3ZrCl4O1.5 1.35 ± 0.07." in text
 
 
+def test_the_summary_gives_the_interval_and_what_the_conductivity_assumes(campaign: Path) -> None:
+    for name, ends in (("a", (0.1, 0.3)), ("b", (0.5, 1.9))):
+        path = campaign / name / "result.json"
+        body = json.loads(path.read_text(encoding="utf-8"))
+        row = next(row for row in body["quantities"] if row["name"] == "conductivity_298K_mS_cm")
+        row["method"] = "Nernst-Einstein, extrapolated from 450 to 600 K"
+        pairs = zip(("low", "high"), ends, strict=True)
+        names = {f"conductivity_298K_95_{which}_mS_cm": end for which, end in pairs}
+        kept = [one for one in body["quantities"] if one["name"] not in names]
+        body["quantities"] = [*kept, *({**row, "name": key, "value": end} for key, end in names.items())]
+        path.write_text(json.dumps(body), encoding="utf-8")
+    text = series_summary(campaign_members(campaign)[1])
+    assert "; in brackets the 95 % interval) is Li2ZrCl4O " in text
+    assert re.search(r"Li2ZrCl4O \S+ \(0.1 to 0.3\), Li3ZrCl4O1.5 \S+ \(0.5 to 1.9\)", text)
+    assert "It is extrapolated from 450–600 K" in text and "assumes a Haven ratio of 1." in text
+
+
+def test_what_has_not_converged_stands_on_top_by_system_without_its_details(campaign: Path) -> None:
+    path = campaign / "a" / "series.json"
+    body = json.loads(path.read_text(encoding="utf-8"))
+    melt = "distance moved in the melt and overlap (x): Cl 1.4 Å, 0.25 ± 0.06 (remembers: melt longer or hotter)"
+    body["notes"] = ["900 K: too short to tell whether the framework diffuses as well", melt]
+    path.write_text(json.dumps(body), encoding="utf-8")
+    page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
+    top = text[: text.index("| system |")]
+    line = next(line for line in top.splitlines() if line.startswith("**Not converged in Li2ZrCl4O:**"))
+    assert line.endswith("the melt remembers the packing of Cl.") and "overlap" not in top
+    assert "<b>Not converged in Li<sub>2</sub>ZrCl<sub>4</sub>O:</b>" in page[: page.index('id="numbers"')]
+
+
+def test_the_dagger_is_explained_only_where_one_stands(campaign: Path) -> None:
+    page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
+    assert "† Published without an error" in page and "† Published without an error" in text
+    sample = {"formula": "Na2HfCl4O", "name": "a", "phase": "amorphous", "result": "a/result.json"}
+    (campaign / "campaign.json").write_text(json.dumps({"systems": [sample]}), encoding="utf-8")
+    page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
+    assert "† Published without an error" not in page and "† Published without an error" not in text
+
+
 def test_one_page_holds_trends_and_every_system(campaign: Path) -> None:
     page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
     charts = json.loads(page[page.index('id="charts">') + len('id="charts">') : page.index("</script>")])
@@ -115,19 +156,23 @@ def test_glass_stands_beside_crystal_with_the_significance_that_compare_found(ca
     _compare(campaign, WITH_BOTH)
     page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
     assert "Li2ZrCl4O beside Li2ZrCl6, crystal" in text and 'href="#compared"' in page
-    answer = "2 quantities were tested, 1 differs at 95 %: Li conductivity at 298 K."
+    answer = (
+        "2 quantities were tested in 2 groups, each at 95 %; 1 differs: Conductivity at 298 K. Were all equal, "
+        "some group would show a difference with a probability of up to 10 %."
+    )
     assert answer in text and answer in page
     row = next(line for line in text.splitlines() if "× 0.050 (0.045 to 0.055)" in line)
-    assert row.endswith("| 0.0012 | 0.0084 | differs |")
-    assert "| 0.02 | 0.14 | not significant after 7 comparisons |" in text
-    assert re.search(r"\| Mass density, g/cm³ \| .* \| – \| – \| – \| not tested \|", text)  # both numbers, untested
+    assert row.endswith("| 0.0012 | 0.0084 | Transport (7) | differs |")
+    assert "| 0.02 | 0.14 | Structure (7) | not significant after 7 comparisons |" in text
+    # both numbers, untested
+    assert re.search(r"\| Mass density, g/cm³ \| .* \| – \| – \| – \| Structure \| not tested \|", text)
     assert "1 more that both have and that have errors" in page
 
 
 def test_a_comparison_of_an_earlier_version_has_the_corrected_probability_alone(campaign: Path) -> None:
     _compare(campaign, CORRECTED_ONLY)
     text = write_series_report([campaign], formats=())[1].read_text(encoding="utf-8")
-    assert "| – | 0.0084 | differs |" in text and "| – | 0.14 | no difference seen |" in text
+    assert "| – | 0.0084 | Transport | differs |" in text and "| – | 0.14 | Structure | no difference seen |" in text
 
 
 def test_what_compare_writes_is_what_the_report_reads(campaign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +183,10 @@ def test_what_compare_writes_is_what_the_report_reads(campaign: Path, monkeypatc
     _, members = campaign_members(campaign)
     found, remarks = compared_systems(campaign, read_campaign(campaign / "campaign.json"), members)
     rows = {row.label: row for row in (*found[0].rows, *found[0].others)}
-    assert not remarks and rows["Li conductivity at 298 K"].verdict == "differs"
+    conducts = rows["Conductivity at 298 K"]
+    assert not remarks and conducts.verdict == "differs"
+    family = [row for row in rows.values() if row.family == conducts.family and row.verdict != "not tested"]
+    assert conducts.group == f"Transport ({len(family)})"
 
 
 def test_a_comparison_that_is_not_there_is_said(campaign: Path) -> None:
@@ -155,6 +203,43 @@ def test_what_the_analyses_said_stands_under_each_system(campaign: Path) -> None
     (campaign / "campaign.json").write_text(json.dumps(body), encoding="utf-8")
     for path in write_series_report([campaign], formats=()):
         assert path.read_text(encoding="utf-8").count("mechanism: hops of a kind that nobody else has") == 1
+
+
+def test_both_reports_name_the_source_of_the_published_values_and_its_caveats(campaign: Path) -> None:
+    series = read_series(campaign / "b" / "series.json")
+    assert series.published is not None and series.published.notes
+    for path in write_series_report([campaign], formats=()):
+        text = path.read_text(encoding="utf-8")
+        assert series.published.source.citation in text and series.published.source.doi in text
+        assert "89.5 % amorphous" in text
+
+
+def test_a_series_of_other_ions_names_them(campaign: Path) -> None:
+    systems = [
+        {"formula": formula, "x": x, "name": name, "phase": "amorphous", "result": f"{name}/result.json"}
+        for name, formula, x in (("a", "NaAlCl4", 0.0), ("b", "Na2AlCl5", 1.0))
+    ]
+    (campaign / "campaign.json").write_text(json.dumps({"title": "t", "systems": systems}), encoding="utf-8")
+    topology = {"mobile": "Na", "center": "Al", "bridging": ["Cl"]}
+    for system in systems:
+        path = campaign / str(system["name"]) / "series.json"
+        body = json.loads(path.read_text(encoding="utf-8"))
+        body.update(composition=system["formula"], published=None, settings={"topology": topology})
+        path.write_text(json.dumps(body), encoding="utf-8")
+        numbers = path.with_name("result.json")
+        words = numbers.read_text(encoding="utf-8").replace('"zr_zr_', '"al_al_').replace('"zr_', '"al_')
+        body = json.loads(words.replace('"li_', '"na_'))
+        for row in body["quantities"]:
+            row["reference"] = None
+        numbers.write_text(json.dumps(body), encoding="utf-8")
+    members = campaign_members(campaign)[1]
+    assert [name for name in series_rows(members)[0].ours if name.startswith("al_")] == ["al_cl_coordination"]
+    assert "series-x_al_al_edge_fraction" in series_charts(members)
+    page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
+    top = text[: text.index("## NaAlCl4")]
+    assert "| Cl neighbours of Al / number |" in top and "Zr" not in top and "Li" not in top
+    assert "At 298\u00a0K, Na conducts" in text or "At 298 K, Na conducts" in text
+    assert "Transport of Na</h2>" in page and "Neighbours of Al</h3>" in page
 
 
 def test_the_figures_of_a_series_are_drawn(campaign: Path) -> None:
