@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mlsim.io.results import Result
+from mlsim.io.results import QuantityRow, Result
 from mlsim.io.series import ReportSeries
-from mlsim.report.words import join_words
+from mlsim.melt_quench import kinks_agree
+from mlsim.report.constraints import kinks
+from mlsim.report.words import join_words, value_text
 
 __all__ = ["convergence"]
 
@@ -16,6 +18,9 @@ _LINEAR: Final = 0.1
 """Deviation of the exponent from one up to which a displacement counts as that of diffusion."""
 _UNDECIDED: Final = re.compile(r"([\d., ]+) K: too short to tell whether the framework diffuses")
 _MEMORY: Final = re.compile(r"([A-Z][a-z]?) [\d.]+ Å, (-?[\d.]+) ± [\d.]+( \(remembers)?")
+_NO_KINK: Final = "glass transition: no kink"
+_SPREAD: Final = 0.05
+"""Standard error of the glass transition over its value, below which the glasses agree on it."""
 
 Checked = tuple[list[str], list[str]]
 """What has converged, and what has not."""
@@ -79,13 +84,31 @@ def _framework(series: ReportSeries) -> Checked:
 
 
 def _transition(result: Result, series: ReportSeries) -> Checked:
-    row = result.row("glass_transition_K") or result.row("glass_transition_by_volume_K")
-    if row is None:
-        none = any(note.startswith("glass transition: no kink") for note in series.notes)
-        return [], ["the glass transition (no quench shows a kink)"] if none else []
-    n, of = row.estimate.n_independent, max(series.n_glasses, row.estimate.n_independent)
-    words = f"the glass transition (a kink in {n} of {of} quench{'' if of == 1 else 'es'})"
-    return ([words], []) if n == of > 1 else ([], [words])
+    """Return whether every quench has a kink, the glasses agree on it, and so do energy and volume where both are."""
+    rows = {k: result.row(f"glass_transition{end}_K") for k, end in (("energy", ""), ("volume", "_by_volume"))}
+    found = {kind: row for kind, row in rows.items() if row is not None}
+    absent = [kind for kind in rows if any(note.startswith(f"{_NO_KINK} of the {kind}") for note in series.notes)]
+    if not found:
+        return [], ["the glass transition (no quench shows a kink)"] if absent else []
+    counts = {kind: kinks(row.method) or _counted(row, series) for kind, row in found.items()}
+    told = [f"{value_text(row)} K by the {kind}, a kink in {_of(*counts[kind])}" for kind, row in found.items()]
+    told += [f"no kink of the {kind}" for kind in absent if kind not in found]
+    estimates = [row.estimate for row in found.values()]
+    settled = len(told) == len(found) and all(n == of > 1 for n, of in counts.values())
+    settled = settled and all((e.standard_error or 0.0) < _SPREAD * e.value for e in estimates)
+    settled = settled and (len(estimates) < 2 or kinks_agree(*estimates))
+    words = f"the glass transition ({'; '.join(told)})"
+    return ([words], []) if settled else ([], [words])
+
+
+def _counted(row: QuantityRow, series: ReportSeries) -> tuple[int, int]:
+    """Return how many quenches show a kink, and of how many, where the method, of an earlier version, does not say."""
+    n = row.estimate.n_independent
+    return n, max(series.n_glasses, n)
+
+
+def _of(n: int, of: int) -> str:
+    return f"{n} of {of} quench{'' if of == 1 else 'es'}"
 
 
 def _melt(series: ReportSeries) -> Checked:

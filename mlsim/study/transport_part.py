@@ -13,7 +13,7 @@ from mlsim.curve import Estimate
 from mlsim.errors import MlsimError, NotConverged
 from mlsim.io.results import UPPER_BOUND, QuantityRow, Reference
 from mlsim.io.series import ArrheniusPart, ArrheniusPoint, Line, MsdPart, Section
-from mlsim.melt_quench import ThermoLog, glass_transition
+from mlsim.melt_quench import ThermoLog, glass_transition, kinks_agree
 from mlsim.study.settings import StudySettings
 from mlsim.study.structure_part import StructurePart
 from mlsim.trajectory import Trajectory
@@ -99,8 +99,9 @@ def _takes_all(settings: StudySettings) -> bool:
 
 
 def _transition(quenches: Sequence[ThermoLog], n_atoms: int) -> tuple[list[QuantityRow], list[str]]:
-    """Return the glass transition by the kink of the energy, else of the volume; notes say why there is none."""
-    notes = []
+    """Return the glass transition by the kink of the energy, and of the volume; notes say what is wrong with it."""
+    notes: list[str] = []
+    rows: list[QuantityRow] = []
     kinds: tuple[tuple[Literal["energy", "volume"], str], ...] = (("energy", ""), ("volume", "_by_volume"))
     for kind, ending in kinds:
         try:
@@ -109,8 +110,19 @@ def _transition(quenches: Sequence[ThermoLog], n_atoms: int) -> tuple[list[Quant
             notes.append(str(error))
             continue
         notes += [found.caution] if found.caution else []
-        return [QuantityRow(f"glass_transition{ending}_K", found.temperature, found.method)], notes
-    return [], list(dict.fromkeys(notes))
+        rows.append(QuantityRow(f"glass_transition{ending}_K", found.temperature, found.method))
+    if len(rows) == 2 and not kinks_agree(rows[0].estimate, rows[1].estimate):
+        energy, volume = (row.estimate for row in rows)
+        notes.append(
+            f"glass transition: {_rounded(energy)} by the energy and {_rounded(volume)} by the volume disagree, so it "
+            "is not known to better than that; temperatures are judged by that of the energy"
+        )
+    return rows, list(dict.fromkeys(notes))
+
+
+def _rounded(kelvin: Estimate) -> str:
+    error = "" if kelvin.standard_error is None else f" ± {kelvin.standard_error:.0f}"
+    return f"{kelvin.value:.0f}{error} K"
 
 
 def _left_out(

@@ -84,6 +84,29 @@ def test_a_glass_transition_counts_when_every_quench_shows_it(n: int, converged:
     assert (f"a kink in {n} of 4 quenches" in bad) is not converged
 
 
+def _kink(kind: str, value: float, error: float, told: str = "4 of 4") -> QuantityRow:
+    name = "glass_transition_K" if kind == "energy" else "glass_transition_by_volume_K"
+    method = f"kink of the {kind} along the quench, in {told} glasses"
+    return QuantityRow(name, Estimate(value, error, int(told[0]), "K"), method)
+
+
+def test_a_glass_transition_on_which_glasses_or_energy_and_volume_disagree_is_open() -> None:
+    good, bad = _said([_kink("energy", 1137, 115), _kink("volume", 664, 52)], _series())
+    assert not good and "1137 ± 115 K by the energy" in bad and "664 ± 52 K by the volume" in bad
+    assert not _said([_kink("energy", 1000, 60)], _series())[0]  # the glasses scatter
+    assert not _said([_kink("energy", 1000, 20), _kink("volume", 900, 20)], _series())[0]
+    good, bad = _said([_kink("energy", 1000, 20), _kink("volume", 980, 20)], _series())
+    assert "1000 ± 20 K by the energy" in good and not bad
+    none = "glass transition: no kink of the volume in 4 quenches; quench slower or longer"
+    good, bad = _said([_kink("energy", 1000, 20)], _series(notes=(none,)))
+    assert not good and "no kink of the volume" in bad
+
+
+def test_quenches_are_counted_as_the_method_counts_them() -> None:
+    row = _kink("energy", 1000, 20, "3 of 3")  # the structure run of the fourth has ended, its quench was not kept
+    assert "a kink in 3 of 3 quenches" in _said([row], _series())[0]
+
+
 def test_a_quench_without_a_kink_is_said() -> None:
     _, bad = _said(
         [], _series(notes=("glass transition: no kink of the energy in 4 quenches; quench slower or longer",))
