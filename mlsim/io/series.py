@@ -161,6 +161,9 @@ class MsdPart(_Part):
         Window of the fit; None when nothing was fitted.
     diffusive
         False when the slope of log MSD says that this is not yet diffusion.
+    settling
+        Share of each run, by its name, before its potential energy has settled, 0 to 0.5: from a quarter on it may
+        still be settling at the end. None where it was not tested, as in files of earlier versions.
     """
 
     temperature_K: Positive
@@ -171,6 +174,7 @@ class MsdPart(_Part):
     fit_from_ps: NotNegative | None = None
     fit_to_ps: NotNegative | None = None
     diffusive: bool = True
+    settling: dict[str, NotNegative] | None = None
 
     @model_validator(mode="after")
     def _equally_long(self) -> Self:

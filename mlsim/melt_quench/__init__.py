@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlsim.melt_quench.batch import BatchDynamics, Moment, Replica, run_batch
 from mlsim.melt_quench.frames import Frame, FrameRecorder
 from mlsim.melt_quench.glass import Glass, ThermoLog
-from mlsim.melt_quench.glass_transition import GlassTransition, QuenchCurve, glass_transition, kinks_agree, quench_curve
+from mlsim.melt_quench.glass_transition import GlassTransition, QuenchCurve, glass_transition, quench_curve
 from mlsim.melt_quench.guards import Limits
 from mlsim.melt_quench.memory import ElementMemory, melt_memory
 from mlsim.melt_quench.pack import default_minimum_distances, pack
@@ -31,7 +31,6 @@ __all__ = [
     "default_minimum_distances",
     "glass_transition",
     "hold_schedule",
-    "kinks_agree",
     "melt_memory",
     "pack",
     "production_schedule",

@@ -114,8 +114,8 @@ class GlassTransition:
             said.append(f"rests on the {self.n_kinks} of {self.n_glasses} glasses that show a kink")
         if self.n_at_border and self.kind == "volume":  # a new pressure hardly moves the energy
             said.append(
-                f"{self.n_at_border} of {self.n_kinks} kinks lie within {_BORDER_K:g} K of where the quench goes to "
-                "its next segment, where a change of pressure would feign one"
+                f"rests on kinks of which {self.n_at_border} of {self.n_kinks} lie within {_BORDER_K:g} K of "
+                "where the quench goes to its next segment, where a change of pressure would feign one"
             )
         named = f"glass transition by the {self.kind}: {self.temperature.value:.0f} K "
         return named + "; ".join(said) if said else ""

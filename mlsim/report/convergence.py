@@ -7,9 +7,10 @@ from typing import Final
 
 from mlsim.io.results import QuantityRow, Result
 from mlsim.io.series import ReportSeries
-from mlsim.melt_quench import kinks_agree
+from mlsim.melt_quench.glass_transition import kinks_agree
 from mlsim.report.constraints import kinks
 from mlsim.report.words import join_words, value_text
+from mlsim.transport.equilibration import has_settled
 
 __all__ = ["convergence"]
 
@@ -29,10 +30,17 @@ Checked = tuple[list[str], list[str]]
 def convergence(result: Result, series: ReportSeries) -> tuple[tuple[str, str], ...]:
     """Return "Converged" and "Not converged", each with what is, of what the run checks; empty where it checks nothing.
 
-    Displacement of the mobile ion and rest of the framework at the temperatures of the Arrhenius line, the kink of the
-    quench, and the memory of the melt. Cell size and cooling rate take other runs to check and are not in it.
+    At the temperatures of the Arrhenius line the displacement of the mobile ion, the potential energy and the rest of
+    the framework; the kink of the quench, and the memory of the melt. Cell size and cooling rate take other runs to
+    check and are not in it.
     """
-    checks = (_displacement(result, series), _framework(series), _transition(result, series), _melt(series))
+    checks = (
+        _displacement(result, series),
+        _energy(series),
+        _framework(series),
+        _transition(result, series),
+        _melt(series),
+    )
     settled = [words for good, _ in checks for words in good]
     open_ones = [words for _, bad in checks for words in bad]
     named = (("Converged", settled), ("Not converged", open_ones))
@@ -67,6 +75,23 @@ def _span(values: list[float]) -> str:
 
 def _kelvin(temperatures: list[float | None]) -> str:
     return f"{join_words([f'{t:g}' for t in temperatures])} K"
+
+
+def _energy(series: ReportSeries) -> Checked:
+    """Return at which temperatures the potential energy has settled in every run, and where it may not have."""
+    line = _line_K(series)
+    shares = {part.temperature_K: part.settling for part in series.msd if part.settling and part.temperature_K in line}
+    late = {
+        t: [f"{100 * share:.0f} % of {name}" for name, share in found.items() if not has_settled(share)]
+        for t, found in shares.items()
+    }
+    longest = {t: max(found.values()) for t, found in shares.items() if not late[t]}
+    cut = f", after {100 * max(longest.values()):.0f} % of a run at most" if any(longest.values()) else ""
+    still = [f"{t:g} K (over {join_words(names)} at least)" for t, names in late.items() if names]
+    return (
+        [f"the potential energy has settled ({_kelvin(list(longest))}{cut})"] if longest else [],
+        [f"the potential energy may still be settling at {join_words(still)}"] if still else [],
+    )
 
 
 def _framework(series: ReportSeries) -> Checked:

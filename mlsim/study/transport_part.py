@@ -13,7 +13,8 @@ from mlsim.curve import Estimate
 from mlsim.errors import MlsimError, NotConverged
 from mlsim.io.results import UPPER_BOUND, QuantityRow, Reference
 from mlsim.io.series import ArrheniusPart, ArrheniusPoint, Line, MsdPart, Section
-from mlsim.melt_quench import ThermoLog, glass_transition, kinks_agree
+from mlsim.melt_quench import ThermoLog, glass_transition
+from mlsim.melt_quench.glass_transition import kinks_agree
 from mlsim.study.settings import StudySettings
 from mlsim.study.structure_part import StructurePart
 from mlsim.trajectory import Trajectory
@@ -28,6 +29,7 @@ from mlsim.transport import (
     haven_ratio,
     liquid_reason,
 )
+from mlsim.transport.equilibration import settling_share
 
 __all__ = ["transport_part"]
 
@@ -40,6 +42,7 @@ def transport_part(
     quenches: Sequence[ThermoLog],
     settings: StudySettings,
     references: Mapping[str, Reference | None],
+    settling: Mapping[float, Mapping[str, float]] | None = None,
 ) -> StructurePart:
     """Return diffusivity at every temperature, and what follows at 298 K.
 
@@ -49,6 +52,9 @@ def transport_part(
         By temperature in K: one trajectory per glass.
     quenches
         Log of the quench of each glass; their glass transition decides which temperatures enter the Arrhenius line.
+    settling
+        By temperature in K and name of the run: the share of it that was cut, because its potential energy had not
+        settled. None for trajectories that are whole: then it is read from them.
     """
     ion = settings.topology.mobile
     temperatures = sorted(trajectories)
@@ -75,19 +81,15 @@ def transport_part(
         notes.append(f"no activation energy and no conductivity at 298 K: {missing['arrhenius']}")
     if fit is not None:
         rows += _fit_rows(fit, carriers, charge, references)
-        interval = fit.conductivity_interval(_ROOM_K, carriers, charge, level=0.95)
-        notes.append(
-            f"conductivity at 298 K is extrapolated from {min(fit.temperatures_K):g} to {max(fit.temperatures_K):g} K "
-            f"(Nernst-Einstein, Haven ratio one): between {interval.low:.2g} and {interval.high:.2g} mS/cm with 95 % "
-            "probability if the line is straight"
-        )
+        notes.append(_interval_note(fit, carriers, charge))
         notes.extend(f"Arrhenius line: {flag}" for flag in fit.flags)
     liquid = {t for t in temperatures if framework[t] is not None or (limit is not None and t > limit)}
     haven = _haven(pairs, () if fit is None else fit.temperatures_K.tolist(), liquid)
     if haven is not None:
         rows.append(haven)
+    settled = settling if settling is not None else {t: _settling(trajectories[t]) for t in temperatures}
     series: dict[str, Any] = {
-        "msd": tuple(_msd_part(mobile[t], ion) for t in temperatures),
+        "msd": tuple(_msd_part(mobile[t], ion, settled.get(t)) for t in temperatures),
         "arrhenius": _arrhenius_part(mobile, framework, fit, carriers),
         "missing": missing,
     }
@@ -173,6 +175,15 @@ def _fit_rows(
     ]
 
 
+def _interval_note(fit: ArrheniusFit, carriers: float, charge: int) -> str:
+    interval = fit.conductivity_interval(_ROOM_K, carriers, charge, level=0.95)
+    return (
+        f"conductivity at 298 K is extrapolated from {min(fit.temperatures_K):g} to {max(fit.temperatures_K):g} K "
+        f"(Nernst-Einstein, Haven ratio one): between {interval.low:.2g} and {interval.high:.2g} mS/cm with 95 % "
+        "probability if the line is straight"
+    )
+
+
 def _haven(
     pairs: Mapping[float, tuple[Diffusion, Diffusion]], line_K: Collection[float], liquid: Collection[float]
 ) -> QuantityRow | None:
@@ -220,7 +231,12 @@ def _undecided(mobile: Mapping[float, Diffusion], others: Mapping[float, Sequenc
     ]
 
 
-def _msd_part(diffusion: Diffusion, ion: str) -> MsdPart:
+def _settling(trajectories: Sequence[Trajectory]) -> dict[str, float]:
+    shares = {f"glass-{number}": settling_share(t) for number, t in enumerate(trajectories, start=1)}
+    return {name: share for name, share in shares.items() if share is not None}
+
+
+def _msd_part(diffusion: Diffusion, ion: str, settling: Mapping[str, float] | None) -> MsdPart:
     msd, window = diffusion.msd, diffusion.window
     sigma = msd.sigma_A2
     return MsdPart(
@@ -232,6 +248,7 @@ def _msd_part(diffusion: Diffusion, ion: str) -> MsdPart:
         fit_from_ps=None if window is None else window.start_ps,
         fit_to_ps=None if window is None else window.stop_ps,
         diffusive=diffusion.diffusive,
+        settling=dict(settling) if settling else None,
     )
 
 

@@ -11,7 +11,7 @@ from ase import Atoms
 
 from mlsim.curve import Estimate
 from mlsim.io.results import Provenance, QuantityRow, Result
-from mlsim.io.series import ArrheniusPart, ArrheniusPoint, ReportSeries
+from mlsim.io.series import ArrheniusPart, ArrheniusPoint, MsdPart, ReportSeries
 from mlsim.melt_quench.memory import ElementMemory
 from mlsim.report.convergence import convergence
 from mlsim.study import transport_part
@@ -57,6 +57,18 @@ def test_a_displacement_below_the_power_of_one_has_not_converged() -> None:
     assert "the displacement of Li grows with time to the power of 0.97 (625 K)" in good
     assert "the displacement of Li grows with time to the power of 0.81 to 0.85, not 1 (550 and 700 K)" in bad
     assert "775" not in good + bad  # it is not in the line
+
+
+def test_an_energy_that_may_still_be_settling_is_open() -> None:
+    shares = {450.0: {"glass-1": 0.1, "glass-4": 0.5}, 525.0: {"glass-4": 0.21}, 700.0: {"glass-1": 0.5}}
+    curves = tuple(
+        MsdPart(temperature_K=t, lag_ps=(1.0,), msd_A2=(1.0,), settling=settling) for t, settling in shares.items()
+    )
+    series = _series(_point(450), _point(525), _point(700, used=False)).model_copy(update={"msd": curves})
+    good, bad = _said([], series)
+    assert "the potential energy has settled (525 K, after 21 % of a run at most)" in good
+    assert "the potential energy may still be settling at 450 K (over 50 % of glass-4 at least)" in bad
+    assert "700" not in bad  # it is not in the line
 
 
 def test_the_framework_rests_flows_or_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
