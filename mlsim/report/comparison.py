@@ -216,9 +216,10 @@ def _with_interval(row: QuantityRow, interval: tuple[str, str]) -> str:
 
 
 def _haven(result: Result, conductivity: QuantityRow, series: ReportSeries) -> str:
-    """Say that the ions were taken as independent, and what an impedance measurement would see otherwise.
+    """Say that the ions were taken as independent, and what the Haven ratio that was seen would change.
 
-    Of the Haven ratios of several temperatures that of the hottest of the Arrhenius line.
+    That of the hottest temperature of the Arrhenius line, else of the glass. It is measured far above 298 K: where one
+    is within its 95 % interval nothing is turned into a conductivity.
     """
     assumed = "assuming a Haven ratio of 1"
     rows = [row for row in result.rows if row.name == "haven_ratio" and row.estimate.value > 0]
@@ -226,10 +227,19 @@ def _haven(result: Result, conductivity: QuantityRow, series: ReportSeries) -> s
         return assumed
     points = () if series.arrhenius is None else series.arrhenius.points
     line = {point.temperature_K for point in points if point.used}
-    row = max((row for row in rows if row.temperature_K in line), key=lambda r: r.temperature_K or 0, default=rows[0])
-    at = "" if row.temperature_K is None else f" of {row.temperature_K:g} K"
+    liquid = {point.temperature_K for point in points if "diffuses as well" in point.note}
+    row = max(rows, key=lambda r: (r.temperature_K in line, r.temperature_K not in liquid, r.temperature_K or 0))
+    at = "" if row.temperature_K is None else f" at {row.temperature_K:g} K"
+    at += ", in the liquid" if row.temperature_K in liquid else ""
+    error = row.estimate.standard_error or 0.0
+    factor = None if row.estimate.n_independent < 2 else critical_difference(error, row.estimate.n_independent, 0.0)
+    if factor is None:
+        return f"{assumed} ({_value(row)}{at}, its error not known)"
+    if abs(row.estimate.value - 1) <= factor * error:
+        return f"{assumed} ({_value(row)}{at}, compatible with it at 95{_HARD_SPACE}%)"
     seen = f"{conductivity.estimate.value / row.estimate.value:.2g} {unit_text(conductivity.estimate.unit)}"
-    return f"{assumed} (with the {_value(row)}{at}, impedance would see {seen.replace(' ', _HARD_SPACE)})"
+    held = f"{_value(row)}{at}"
+    return f"{assumed} ({held}; if it held at 298 K, impedance would see about {seen.replace(' ', _HARD_SPACE)})"
 
 
 def _verdicts(result: Result) -> str:
