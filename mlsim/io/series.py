@@ -195,6 +195,12 @@ class ArrheniusPoint(_Part):
         True when the fit uses the point.
     note
         Why a point is left out or to be doubted, or empty.
+    log_slope
+        b of the mean squared displacement ~ t^b in the window of the fit; None without a window, and in files of
+        earlier versions.
+    framework
+        Whether the other elements rest, flow too (a liquid), or the runs are too short to tell; None in files of
+        earlier versions.
     """
 
     temperature_K: Positive
@@ -203,6 +209,13 @@ class ArrheniusPoint(_Part):
     diffusive: bool = True
     used: bool = True
     note: str = ""
+    log_slope: FiniteFloat | None = None
+    framework: Literal["rests", "undecided", "flows"] | None = None
+
+    @property
+    def is_liquid(self) -> bool:
+        """Whether the framework diffuses as well; in files of earlier versions the note says so."""
+        return self.framework == "flows" or (self.framework is None and "diffuses as well" in self.note)
 
 
 class ArrheniusPart(_Part):

@@ -200,10 +200,18 @@ def _transport(result: Result, series: ReportSeries) -> str:
 
 
 def _interval_95(result: Result, series: ReportSeries) -> tuple[str, str] | None:
-    """Return the ends of the 95 % interval at 298 K: the system of a campaign has them as rows, a study in a note."""
+    """Return the ends of the 95 % interval at 298 K: of rows, as a campaign has them, or where the line ends.
+
+    A study of before the line had this interval has it in a note.
+    """
     rows = [result.row(f"conductivity_298K_95_{end}_mS_cm") for end in ("low", "high")]
     if rows[0] is not None and rows[1] is not None:
         return f"{rows[0].estimate.value:.2g}", f"{rows[1].estimate.value:.2g}"
+    row, line = result.row(_CONDUCTIVITY), series.arrhenius
+    if row is not None and line is not None and line.line is not None and line.line_low_95 and line.line_high_95:
+        ends = (row.estimate.value * bound[-1] / line.line.y[-1] for bound in (line.line_low_95, line.line_high_95))
+        low, high = (f"{end:.2g}" for end in ends)
+        return low, high
     found = next((found for note in series.notes if (found := _BETWEEN.search(note))), None)
     return None if found is None else (found[1], found[2])
 
@@ -227,7 +235,7 @@ def _haven(result: Result, conductivity: QuantityRow, series: ReportSeries) -> s
         return assumed
     points = () if series.arrhenius is None else series.arrhenius.points
     line = {point.temperature_K for point in points if point.used}
-    liquid = {point.temperature_K for point in points if "diffuses as well" in point.note}
+    liquid = {point.temperature_K for point in points if point.is_liquid}
     row = max(rows, key=lambda r: (r.temperature_K in line, r.temperature_K not in liquid, r.temperature_K or 0))
     at = "" if row.temperature_K is None else f" at {row.temperature_K:g} K"
     at += ", in the liquid" if row.temperature_K in liquid else ""

@@ -6,17 +6,17 @@ import re
 from typing import Final
 
 from mlsim.io.results import QuantityRow, Result
-from mlsim.io.series import ReportSeries
+from mlsim.io.series import ArrheniusPoint, ReportSeries
 from mlsim.melt_quench.glass_transition import kinks_agree
 from mlsim.report.constraints import kinks
 from mlsim.report.words import join_words, value_text
 from mlsim.transport.equilibration import has_settled
+from mlsim.transport.fit_window import grows_as_time
 
 __all__ = ["convergence"]
 
+# what numbers in the series say now, where a file of an earlier version has it only in words
 _EXPONENT: Final = re.compile(r"MSD ~ t\^([\d.]+)")
-_LINEAR: Final = 0.1
-"""Deviation of the exponent from one up to which a displacement counts as that of diffusion."""
 _UNDECIDED: Final = re.compile(r"([\d., ]+) K: too short to tell whether the framework diffuses")
 _MEMORY: Final = re.compile(r"([A-Z][a-z]?) [\d.]+ Å, (-?[\d.]+) ± [\d.]+( \(remembers)?")
 _NO_KINK: Final = "glass transition: no kink"
@@ -47,19 +47,23 @@ def convergence(result: Result, series: ReportSeries) -> tuple[tuple[str, str], 
     return tuple((what, "; ".join(found)) for what, found in named if found)
 
 
+def _points(series: ReportSeries) -> tuple[ArrheniusPoint, ...]:
+    return () if series.arrhenius is None else series.arrhenius.points
+
+
 def _line_K(series: ReportSeries) -> list[float]:
     """Return the temperatures of the Arrhenius line; all of them where there is no line."""
-    points = () if series.arrhenius is None else series.arrhenius.points
+    points = _points(series)
     return [p.temperature_K for p in points if p.used] or [p.temperature_K for p in points]
 
 
 def _displacement(result: Result, series: ReportSeries) -> Checked:
     """Return at which temperatures the displacement grows as that of diffusion, in time to the power of one."""
     ion = series.msd[0].element if series.msd else "Li"
-    rows = [result.row(f"{ion.lower()}_diffusivity_cm2_s", kelvin) for kelvin in _line_K(series)]
-    read = [(row.temperature_K, _EXPONENT.search(row.method)) for row in rows if row is not None]
-    found = [(kelvin, float(exponent[1])) for kelvin, exponent in read if exponent]
-    settled = [entry for entry in found if abs(entry[1] - 1) <= _LINEAR]
+    slopes = {p.temperature_K: p.log_slope for p in _points(series)}
+    read = [(kelvin, slopes.get(kelvin) or _slope_in_words(result, ion, kelvin)) for kelvin in _line_K(series)]
+    found = [(kelvin, slope) for kelvin, slope in read if slope is not None]
+    settled = [entry for entry in found if grows_as_time(entry[1])]
     slow = [entry for entry in found if entry not in settled]
     grows = f"the displacement of {ion} grows with time to the power of "
     return (
@@ -68,12 +72,18 @@ def _displacement(result: Result, series: ReportSeries) -> Checked:
     )
 
 
+def _slope_in_words(result: Result, ion: str, kelvin: float) -> float | None:
+    row = result.row(f"{ion.lower()}_diffusivity_cm2_s", kelvin)
+    exponent = None if row is None else _EXPONENT.search(row.method)
+    return float(exponent[1]) if exponent else None
+
+
 def _span(values: list[float]) -> str:
     low, high = f"{min(values):.2f}", f"{max(values):.2f}"
     return low if low == high else f"{low} to {high}"
 
 
-def _kelvin(temperatures: list[float | None]) -> str:
+def _kelvin(temperatures: list[float]) -> str:
     return f"{join_words([f'{t:g}' for t in temperatures])} K"
 
 
@@ -96,11 +106,13 @@ def _energy(series: ReportSeries) -> Checked:
 
 def _framework(series: ReportSeries) -> Checked:
     """Return whether the framework rests at the temperatures of the line; nothing where no transport was analysed."""
-    points = {p.temperature_K: p for p in (() if series.arrhenius is None else series.arrhenius.points)}
+    points = {p.temperature_K: p for p in _points(series)}
     told = (_UNDECIDED.match(note) for note in series.notes)
     undecided = {float(kelvin) for found in told if found for kelvin in found[1].split(",")}
+    undecided = {t for t in undecided if t in points and points[t].framework is None}
+    undecided |= {t for t, point in points.items() if point.framework == "undecided"}
     line = _line_K(series)
-    flows = [t for t in line if "diffuses as well" in points[t].note]
+    flows = [t for t in line if points[t].is_liquid]
     unknown = [t for t in line if t in undecided and t not in flows]
     rests = [t for t in line if t not in undecided and t not in flows and points[t].diffusive]
     bad = [f"whether the framework flows too ({_kelvin(list(unknown))})"] if unknown else []

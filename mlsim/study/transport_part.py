@@ -90,7 +90,7 @@ def transport_part(
     settled = settling if settling is not None else {t: _settling(trajectories[t]) for t in temperatures}
     series: dict[str, Any] = {
         "msd": tuple(_msd_part(mobile[t], ion, settled.get(t)) for t in temperatures),
-        "arrhenius": _arrhenius_part(mobile, framework, fit, carriers),
+        "arrhenius": _arrhenius_part(mobile, others, fit, carriers),
         "missing": missing,
     }
     return StructurePart(tuple(rows), series, tuple(notes))
@@ -257,32 +257,37 @@ def _doubt(diffusion: Diffusion, moving: Diffusion | None) -> str:
     if moving is not None:
         return f"{moving.label} diffuses as well: liquid"
     window = diffusion.window
-    return "" if window is None or window.proportional else f"MSD ~ t^{window.log_slope:.2f} only"
+    if window is None or window.proportional:
+        return ""
+    return f"MSD ~ t^{window.log_slope:.2f}" + (" only" if window.log_slope < 1 else ", faster than time")
+
+
+def _point(temperature: float, diffusion: Diffusion, framework: Sequence[Diffusion], used: bool) -> ArrheniusPoint:
+    moving, window = _fastest(framework), diffusion.window
+    state: Literal["rests", "undecided", "flows"] = "rests" if moving is None else "flows"
+    if framework_undecided(framework, diffusion):
+        state = "undecided"
+    return ArrheniusPoint(
+        temperature_K=temperature,
+        diffusivity_cm2_s=diffusion.diffusivity.value,
+        standard_error_cm2_s=diffusion.diffusivity.standard_error,
+        diffusive=diffusion.diffusive,
+        used=used,
+        note=_doubt(diffusion, moving),
+        log_slope=None if window is None or not math.isfinite(window.log_slope) else window.log_slope,
+        framework=state,
+    )
 
 
 def _arrhenius_part(
     mobile: Mapping[float, Diffusion],
-    framework: Mapping[float, Diffusion | None],
+    others: Mapping[float, Sequence[Diffusion]],
     fit: ArrheniusFit | None,
     carriers: float,
 ) -> ArrheniusPart:
     used = set() if fit is None else {float(t) for t in fit.temperatures_K}
-    points = []
-    for temperature, diffusion in mobile.items():
-        value: Estimate = diffusion.diffusivity
-        if not (math.isfinite(value.value) and value.value > 0):
-            continue
-        moving = framework[temperature]
-        points.append(
-            ArrheniusPoint(
-                temperature_K=temperature,
-                diffusivity_cm2_s=value.value,
-                standard_error_cm2_s=value.standard_error,
-                diffusive=diffusion.diffusive,
-                used=temperature in used,
-                note=_doubt(diffusion, moving),
-            )
-        )
+    positive = {t: d for t, d in mobile.items() if math.isfinite(d.diffusivity.value) and d.diffusivity.value > 0}
+    points = [_point(t, diffusion, others[t], t in used) for t, diffusion in positive.items()]
     if fit is None:
         return ArrheniusPart(points=tuple(points), carriers_per_A3=carriers)
     inverse = np.linspace(1 / max(mobile), 1 / _ROOM_K, 60)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from dataclasses import replace
 
@@ -12,11 +11,10 @@ from scipy import stats
 
 from mlsim.curve import Estimate, estimate_over
 from mlsim.io.results import Provenance, QuantityRow, Reference, Result
-from mlsim.io.series import ArrheniusPart, ArrheniusPoint, ReportSeries
+from mlsim.io.series import ArrheniusPart, ArrheniusPoint, Line, ReportSeries
 from mlsim.report.comparison import Comparison, compared, comparisons, summary, without_error_note
 from mlsim.report.differences import critical_difference
 from mlsim.report.words import ratio_errors
-from mlsim.study import transport_part
 
 
 def _row(value: float, error: float | None, n: int, reference: Reference | None) -> QuantityRow:
@@ -172,9 +170,17 @@ def test_the_answer_comes_first_with_its_95_percent_interval_from_the_rows_or_th
     assert _paragraph(_conductivity(), notes=(note,)).startswith(said)
 
 
-def test_the_note_of_a_study_gives_the_interval() -> None:
-    source = inspect.getsource(transport_part._interval_note)
-    assert "between {interval.low:.2g} and {interval.high:.2g} mS/cm with 95 % " in source
+def test_the_interval_of_a_study_is_where_its_line_ends() -> None:
+    """In the series of a study the interval is data; of an older one the note is read, as above."""
+    line = ArrheniusPart(
+        points=(),
+        line=Line(x=(600.0, 298.0), y=(1e-6, 2e-9)),
+        line_low_95=(9e-7, 5e-10),
+        line_high_95=(2e-6, 8e-9),
+    )
+    series = SERIES.model_copy(update={"arrhenius": line})
+    said = summary(_result(_conductivity()), series).replace("\u00a0", " ")
+    assert "Li conducts 3 mS/cm (0.75 to 12 at 95 %)" in said
 
 
 def _haven_rows(*ratios: tuple[float, float], n: int = 4) -> list[QuantityRow]:

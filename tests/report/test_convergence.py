@@ -16,6 +16,7 @@ from mlsim.melt_quench.memory import ElementMemory
 from mlsim.report.convergence import convergence
 from mlsim.study import transport_part
 from mlsim.study.structure_part import glass_notes
+from mlsim.transport import FitWindow
 
 MEMORY = (
     "distance moved in the melt and overlap with the packing (0 when forgotten): Cl 5.2 Å, 0.02 ± 0.02; "
@@ -57,6 +58,22 @@ def test_a_displacement_below_the_power_of_one_has_not_converged() -> None:
     assert "the displacement of Li grows with time to the power of 0.97 (625 K)" in good
     assert "the displacement of Li grows with time to the power of 0.81 to 0.85, not 1 (550 and 700 K)" in bad
     assert "775" not in good + bad  # it is not in the line
+
+
+def test_an_exponent_is_judged_as_the_caveat_judges_it_not_as_it_is_printed() -> None:
+    slopes = {500.0: 0.896, 600.0: 1.1, 700.0: 1.12}
+    good, bad = _said(_rows(at_500=0.90), _series(*(_point(t, log_slope=b) for t, b in slopes.items())))
+    assert "to the power of 1.10 (600 K)" in good
+    assert "0.90 to 1.12, not 1 (500 and 700 K)" in bad
+    for slope in slopes.values():
+        assert FitWindow(1.0, 4.0, slope, 5.0).proportional is (slope == 1.1)
+
+
+def test_the_framework_is_judged_by_the_points_where_they_say_it() -> None:
+    states = {500.0: "rests", 600.0: "undecided", 700.0: "flows"}
+    good, bad = _said([], _series(*(_point(t, framework=state) for t, state in states.items())))
+    assert good == "the framework rests (500 K)"
+    assert "whether the framework flows too (600 K)" in bad and "so this is a liquid (700 K)" in bad
 
 
 def test_an_energy_that_may_still_be_settling_is_open() -> None:
