@@ -188,12 +188,12 @@ def _transport(result: Result, series: ReportSeries) -> str:
     if conductivity is None or not math.isfinite(conductivity.estimate.value):
         why = series.missing.get("arrhenius", "").removeprefix("arrhenius: ")
         return "No conductivity was determined" + (f": {why}." if why else ".")
-    shown, interval = f"{_value(conductivity)}{_beside(conductivity)}", _interval_95(result, series)
+    shown, interval, apart = f"{_value(conductivity)}{_beside(conductivity)}", _interval_95(result, series), ""
     if interval is not None:
-        shown = _with_interval(conductivity, interval)
+        shown, apart = _with_interval(conductivity, interval), _outside_and_undecided(result, conductivity, interval)
     span = _EXTRAPOLATED.search(conductivity.method)
     over = f"extrapolated from {span[1]}–{span[2]} K" if span else "extrapolated"
-    text = f"At 298 K, Li conducts {shown}, {over} {_haven(result, conductivity, series)}."
+    text = f"At 298 K, Li conducts {shown}, {over} {_haven(result, conductivity, series)}.{apart}"
     if barrier is None or not math.isfinite(barrier.estimate.value):
         return text
     return f"{text} The activation energy is {_value(barrier)}{_beside(barrier)}."
@@ -221,6 +221,21 @@ def _with_interval(row: QuantityRow, interval: tuple[str, str]) -> str:
     reference, unit = row.reference, unit_text(row.estimate.unit)
     beside = "" if reference is None else f"; published: {published_text(reference.value, reference.standard_error)}"
     return f"{row.estimate.value:.2g}{_HARD_SPACE}{unit} ({interval[0]} to {interval[1]} at 95{_HARD_SPACE}%{beside})"
+
+
+def _outside_and_undecided(result: Result, row: QuantityRow, interval: tuple[str, str]) -> str:
+    """Say why a published value that is outside the interval may still be undecided; empty where it is not so."""
+    reference = row.reference
+    if reference is None or float(interval[0]) <= reference.value <= float(interval[1]):
+        return ""
+    verdict = next(found.verdict for found in compared(result.rows) if found.name == row.name)
+    if verdict not in ("undecided", "compatible"):
+        return ""
+    n = row.estimate.n_independent
+    return (
+        " The published value is outside this interval, which takes the errors of the points as known, yet "
+        f"{verdict}: the verdict allows for only n = {n} glasses by Student's t, and for the number of comparisons."
+    )
 
 
 def _haven(result: Result, conductivity: QuantityRow, series: ReportSeries) -> str:

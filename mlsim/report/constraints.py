@@ -108,7 +108,8 @@ def extrapolated(row: QuantityRow, line: ArrheniusPart | None) -> str:
     if low is None or high is None or not row.estimate.value > 0:
         return ""
     ends = " to ".join(f"{row.estimate.value * bound[-1] / line.line.y[-1]:.2g}" for bound in (low, high))
-    return f"extrapolated from {found[1]}–{found[2]} K: {ends} {unit_text(row.estimate.unit)} at {level}"
+    unit = unit_text(row.estimate.unit)
+    return f"extrapolated from {found[1]}–{found[2]} K: {ends} {unit} at {level}, the errors of its points as known"
 
 
 def pair_behind(name: str) -> str:

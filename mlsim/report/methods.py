@@ -241,7 +241,9 @@ def _statistics(series: ReportSeries | None) -> str:
         "the Arrhenius line (activation energy, prefactor, conductivity at 298 K), with errors by Monte Carlo. "
         "A difference from a published value is judged "
         "at 95 % by Welch's t for so few glasses, diffusivities and conductivities as logarithms, corrected for the "
-        "number of comparisons (Holm); errors of the potential, the cell size and the cooling rate are not in it."
+        "number of comparisons (Holm). The interval of the conductivity at 298 K takes the errors of the points of the "
+        "Arrhenius line as known, without Student's t, so that a published value outside it may still be undecided. "
+        "Errors of the potential, the cell size and the cooling rate are not in it."
     )
 
 

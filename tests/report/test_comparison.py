@@ -183,6 +183,21 @@ def test_the_interval_of_a_study_is_where_its_line_ends() -> None:
     assert "Li conducts 3 mS/cm (0.75 to 12 at 95 %)" in said
 
 
+def test_a_published_value_outside_the_interval_may_be_undecided_and_it_is_said_why() -> None:
+    ends = {"low": 2.4, "high": 19.0}
+    rows = [
+        QuantityRow(f"conductivity_298K_95_{end}_mS_cm", Estimate(value, None, 4, "mS/cm"), "m")
+        for end, value in ends.items()
+    ]
+    ours = QuantityRow("conductivity_298K_mS_cm", Estimate(6.8, 3.9, 4, "mS/cm"), "m")
+    text = _paragraph(replace(ours, reference=Reference(1.35, 0.07, "impedance")), *rows)
+    assert "outside this interval, which takes the errors of the points as known, yet undecided" in text
+    assert "n = 4 glasses by Student's t" in text
+    inside = _paragraph(replace(ours, reference=Reference(4.0, 0.07, "impedance")), *rows)
+    far = _paragraph(replace(ours, reference=Reference(1e-6, 1e-9, "impedance")), *rows)
+    assert "Student" not in inside + far
+
+
 def _haven_rows(*ratios: tuple[float, float], n: int = 4) -> list[QuantityRow]:
     return [QuantityRow("haven_ratio", Estimate(value, 0.1, n, "1"), "m", kelvin) for kelvin, value in ratios]
 

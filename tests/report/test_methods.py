@@ -129,13 +129,13 @@ def test_weights_of_all_pairs_sum_to_one() -> None:
 
 
 def test_the_band_at_the_cold_end_scales_the_conductivity() -> None:
+    line, known = made_up_series().arrhenius, ", the errors of its points as known"
     row = QuantityRow("conductivity_298K_mS_cm", Estimate(2.0, 1.0, 4, "mS/cm"), "x, extrapolated from 600 to 900 K; y")
-    assert extrapolated(row, made_up_series().arrhenius) == "extrapolated from 600–900 K: 0.8 to 6 mS/cm at 68 %"
+    assert extrapolated(row, line) == "extrapolated from 600–900 K: 0.8 to 6 mS/cm at 68 %" + known
     assert "leaves" not in limits_of(row, {}, {}, made_up_series().arrhenius)
-    line = made_up_series().arrhenius
     assert line is not None
     wide = line.model_copy(update={"line_low_95": (1e-5, 2e-9), "line_high_95": (3e-5, 5e-8)})
-    assert extrapolated(row, wide) == "extrapolated from 600–900 K: 0.4 to 10 mS/cm at 95 %"
+    assert extrapolated(row, wide) == "extrapolated from 600–900 K: 0.4 to 10 mS/cm at 95 %" + known
     assert "line from 600 to 900 K" in limits_of(row, {}, {}, None)
 
 
