@@ -233,7 +233,7 @@ def _outside_and_undecided(result: Result, row: QuantityRow, interval: tuple[str
         return ""
     n = row.estimate.n_independent
     return (
-        " The published value is outside this interval, which takes the errors of the points as known, yet "
+        " The published conductivity is outside the interval, which takes the errors of the points as known, yet "
         f"{verdict}: the verdict allows for only n = {n} glasses by Student's t, and for the number of comparisons."
     )
 

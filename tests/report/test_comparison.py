@@ -191,7 +191,7 @@ def test_a_published_value_outside_the_interval_may_be_undecided_and_it_is_said_
     ]
     ours = QuantityRow("conductivity_298K_mS_cm", Estimate(6.8, 3.9, 4, "mS/cm"), "m")
     text = _paragraph(replace(ours, reference=Reference(1.35, 0.07, "impedance")), *rows)
-    assert "outside this interval, which takes the errors of the points as known, yet undecided" in text
+    assert "outside the interval, which takes the errors of the points as known, yet undecided" in text
     assert "n = 4 glasses by Student's t" in text
     inside = _paragraph(replace(ours, reference=Reference(4.0, 0.07, "impedance")), *rows)
     far = _paragraph(replace(ours, reference=Reference(1e-6, 1e-9, "impedance")), *rows)
