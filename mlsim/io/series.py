@@ -161,6 +161,9 @@ class MsdPart(_Part):
         Window of the fit; None when nothing was fitted.
     diffusive
         False when the slope of log MSD says that this is not yet diffusion.
+    settling
+        Share of each run, by its name, before its potential energy has settled, 0 to 0.5: from a quarter on it may
+        still be settling at the end. None where it was not tested, as in files of earlier versions.
     """
 
     temperature_K: Positive
@@ -171,6 +174,7 @@ class MsdPart(_Part):
     fit_from_ps: NotNegative | None = None
     fit_to_ps: NotNegative | None = None
     diffusive: bool = True
+    settling: dict[str, NotNegative] | None = None
 
     @model_validator(mode="after")
     def _equally_long(self) -> Self:
@@ -191,6 +195,12 @@ class ArrheniusPoint(_Part):
         True when the fit uses the point.
     note
         Why a point is left out or to be doubted, or empty.
+    log_slope
+        b of the mean squared displacement ~ t^b in the window of the fit; None without a window, and in files of
+        earlier versions.
+    framework
+        Whether the other elements rest, flow too (a liquid), or the runs are too short to tell; None in files of
+        earlier versions.
     """
 
     temperature_K: Positive
@@ -199,6 +209,13 @@ class ArrheniusPoint(_Part):
     diffusive: bool = True
     used: bool = True
     note: str = ""
+    log_slope: FiniteFloat | None = None
+    framework: Literal["rests", "undecided", "flows"] | None = None
+
+    @property
+    def is_liquid(self) -> bool:
+        """Whether the framework diffuses as well; in files of earlier versions the note says so."""
+        return self.framework == "flows" or (self.framework is None and "diffuses as well" in self.note)
 
 
 class ArrheniusPart(_Part):

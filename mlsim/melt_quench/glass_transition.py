@@ -22,7 +22,7 @@ from mlsim.curve import Estimate, estimate_over
 from mlsim.errors import DataError, NotConverged
 from mlsim.melt_quench.glass import ThermoLog
 
-__all__ = ["GlassTransition", "QuenchCurve", "glass_transition", "quench_curve"]
+__all__ = ["GlassTransition", "QuenchCurve", "glass_transition", "kinks_agree", "quench_curve"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Property = Literal["volume", "energy"]
@@ -34,6 +34,7 @@ _MARGIN = 0.15
 _GRID = 200
 _FEWEST_BINS = 12
 _LEAST_F = 10.0
+_BORDER_K = 30.0  # a kink so near to the next segment may be the change of pressure there
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +49,20 @@ class QuenchCurve:
         Means of the property and the fit to them, Å3 or eV per atom, shape (bin,). Without a kink the fit is one line.
     kink_K
         Where the lines meet, K; nan where there is no kink beyond the noise.
+    borders_K
+        Where the ramp goes from one segment of the schedule to the next, K.
     """
 
     temperature_K: Floats
     values: Floats
     fitted: Floats
     kink_K: float
+    borders_K: tuple[float, ...] = ()
+
+    @property
+    def kink_at_border(self) -> bool:
+        """Whether the kink lies within 30 K of where the schedule goes to its next segment, often of other pressure."""
+        return any(abs(self.kink_K - border) <= _BORDER_K for border in self.borders_K)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +79,8 @@ class GlassTransition:
         Tg of each glass; nan where its curve has no kink beyond the noise.
     temperature_K, values, fitted
         The curve of each glass, means over 10 K, and the fit: K, and Å3 or eV per atom; one array per glass.
+    n_at_border
+        Glasses whose kink lies within 30 K of where the schedule goes to its next segment.
     """
 
     temperature: Estimate
@@ -78,6 +89,7 @@ class GlassTransition:
     temperature_K: tuple[Floats, ...]
     values: tuple[Floats, ...]
     fitted: tuple[Floats, ...]
+    n_at_border: int = 0
 
     @property
     def n_glasses(self) -> int:
@@ -96,13 +108,17 @@ class GlassTransition:
 
     @property
     def caution(self) -> str:
-        """What to bear in mind where not every glass shows a kink; empty where all do."""
-        if self.n_kinks == self.n_glasses:
-            return ""
-        return (
-            f"glass transition by the {self.kind}: {self.temperature.value:.0f} K rests on the {self.n_kinks} of "
-            f"{self.n_glasses} glasses that show a kink"
-        )
+        """What to bear in mind: glasses without a kink, and kinks of the volume at a change of pressure; or nothing."""
+        said = []
+        if self.n_kinks < self.n_glasses:
+            said.append(f"rests on the {self.n_kinks} of {self.n_glasses} glasses that show a kink")
+        if self.n_at_border and self.kind == "volume":  # a new pressure hardly moves the energy
+            said.append(
+                f"rests on kinks of which {self.n_at_border} of {self.n_kinks} lie within {_BORDER_K:g} K of "
+                "where the quench goes to its next segment, where a change of pressure would feign one"
+            )
+        named = f"glass transition by the {self.kind}: {self.temperature.value:.0f} K "
+        return named + "; ".join(said) if said else ""
 
 
 def glass_transition(logs: Sequence[ThermoLog], n_atoms: int, *, kind: Property = "energy") -> GlassTransition:
@@ -138,7 +154,24 @@ def glass_transition(logs: Sequence[ThermoLog], n_atoms: int, *, kind: Property 
         tuple(curve.temperature_K for curve in curves),
         tuple(curve.values for curve in curves),
         tuple(curve.fitted for curve in curves),
+        sum(curve.kink_at_border for curve in curves),
     )
+
+
+def kinks_agree(energy: Estimate, volume: Estimate) -> bool:
+    """Whether the glass transitions by energy and by volume are one within two combined standard errors.
+
+    Without an error they are only where they are equal.
+
+    Examples
+    --------
+    >>> kinks_agree(Estimate(900.0, 30.0, 4, "K"), Estimate(850.0, 20.0, 4, "K"))
+    True
+    >>> kinks_agree(Estimate(1137.0, 115.0, 4, "K"), Estimate(664.0, 52.0, 4, "K"))
+    False
+    """
+    error = np.hypot(energy.standard_error or 0.0, volume.standard_error or 0.0)
+    return bool(abs(energy.value - volume.value) <= 2 * error)
 
 
 def quench_curve(log: ThermoLog, n_atoms: int, *, kind: Property = "energy") -> QuenchCurve:
@@ -160,7 +193,9 @@ def quench_curve(log: ThermoLog, n_atoms: int, *, kind: Property = "energy") -> 
     """
     temperature, value, part = _binned(log, n_atoms, kind)
     kink, fitted = _kink(temperature, value, part)
-    return QuenchCurve(temperature, value, fitted, kink)
+    change = np.flatnonzero(np.diff(part))
+    borders = (temperature[change] + temperature[change + 1]) / 2
+    return QuenchCurve(temperature, value, fitted, kink, tuple(float(border) for border in borders))
 
 
 def _binned(log: ThermoLog, n_atoms: int, kind: Property) -> tuple[Floats, Floats, Floats]:

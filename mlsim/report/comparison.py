@@ -199,22 +199,30 @@ def _transport(result: Result, series: ReportSeries) -> str:
     if conductivity is None or not math.isfinite(conductivity.estimate.value):
         why = series.missing.get("arrhenius", "").removeprefix("arrhenius: ")
         return "No conductivity was determined" + (f": {why}." if why else ".")
-    shown, interval = f"{_value(conductivity)}{_beside(conductivity)}", interval_95(result, series)
+    shown, interval, apart = f"{_value(conductivity)}{_beside(conductivity)}", interval_95(result, series), ""
     if interval is not None:
-        shown = _with_interval(conductivity, interval)
+        shown, apart = _with_interval(conductivity, interval), _outside_and_undecided(result, conductivity, interval)
     span = EXTRAPOLATED.search(conductivity.method)
     over = f"extrapolated from {span[1]}–{span[2]} K" if span else "extrapolated"
-    text = f"At 298 K, {ions_of(series).mobile} conducts {shown}, {over} {_haven(result, conductivity, series)}."
+    text = f"At 298 K, {ions_of(series).mobile} conducts {shown}, {over} {_haven(result, conductivity, series)}.{apart}"
     if barrier is None or not math.isfinite(barrier.estimate.value):
         return text
     return f"{text} The activation energy is {_value(barrier)}{_beside(barrier)}."
 
 
 def interval_95(result: Result, series: ReportSeries) -> tuple[str, str] | None:
-    """Return the ends of the 95 % interval at 298 K: the system of a campaign has them as rows, a study in a note."""
+    """Return the ends of the 95 % interval at 298 K: of rows, as a campaign has them, or where the line ends.
+
+    A study of before the line had this interval has it in a note.
+    """
     rows = [result.row(f"conductivity_298K_95_{end}_mS_cm") for end in ("low", "high")]
     if rows[0] is not None and rows[1] is not None:
         return f"{rows[0].estimate.value:.2g}", f"{rows[1].estimate.value:.2g}"
+    row, line = result.row(_CONDUCTIVITY), series.arrhenius
+    if row is not None and line is not None and line.line is not None and line.line_low_95 and line.line_high_95:
+        ends = (row.estimate.value * bound[-1] / line.line.y[-1] for bound in (line.line_low_95, line.line_high_95))
+        low, high = (f"{end:.2g}" for end in ends)
+        return low, high
     found = next((found for note in series.notes if (found := _BETWEEN.search(note))), None)
     return None if found is None else (found[1], found[2])
 
@@ -226,10 +234,26 @@ def _with_interval(row: QuantityRow, interval: tuple[str, str]) -> str:
     return f"{row.estimate.value:.2g}{_HARD_SPACE}{unit} ({interval[0]} to {interval[1]} at 95{_HARD_SPACE}%{beside})"
 
 
-def _haven(result: Result, conductivity: QuantityRow, series: ReportSeries) -> str:
-    """Say that the ions were taken as independent, and what an impedance measurement would see otherwise.
+def _outside_and_undecided(result: Result, row: QuantityRow, interval: tuple[str, str]) -> str:
+    """Say why a published value that is outside the interval may still be undecided; empty where it is not so."""
+    reference = row.reference
+    if reference is None or float(interval[0]) <= reference.value <= float(interval[1]):
+        return ""
+    verdict = next(found.verdict for found in compared(result.rows) if found.name == row.name)
+    if verdict not in ("undecided", "compatible"):
+        return ""
+    n = row.estimate.n_independent
+    return (
+        " The published conductivity is outside the interval, which takes the errors of the points as known, yet "
+        f"{verdict}: the verdict allows for only n = {n} glasses by Student's t, and for the number of comparisons."
+    )
 
-    Of the Haven ratios of several temperatures that of the hottest of the Arrhenius line.
+
+def _haven(result: Result, conductivity: QuantityRow, series: ReportSeries) -> str:
+    """Say that the ions were taken as independent, and what the Haven ratio that was seen would change.
+
+    That of the hottest temperature of the Arrhenius line, else of the glass. It is measured far above 298 K: where one
+    is within its 95 % interval nothing is turned into a conductivity.
     """
     assumed = "assuming a Haven ratio of 1"
     rows = [row for row in result.rows if row.name == "haven_ratio" and row.estimate.value > 0]
@@ -237,10 +261,19 @@ def _haven(result: Result, conductivity: QuantityRow, series: ReportSeries) -> s
         return assumed
     points = () if series.arrhenius is None else series.arrhenius.points
     line = {point.temperature_K for point in points if point.used}
-    row = max((row for row in rows if row.temperature_K in line), key=lambda r: r.temperature_K or 0, default=rows[0])
-    at = "" if row.temperature_K is None else f" of {row.temperature_K:g} K"
+    liquid = {point.temperature_K for point in points if point.is_liquid}
+    row = max(rows, key=lambda r: (r.temperature_K in line, r.temperature_K not in liquid, r.temperature_K or 0))
+    at = "" if row.temperature_K is None else f" at {row.temperature_K:g} K"
+    at += ", in the liquid" if row.temperature_K in liquid else ""
+    error = row.estimate.standard_error or 0.0
+    factor = None if row.estimate.n_independent < 2 else critical_difference(error, row.estimate.n_independent, 0.0)
+    if factor is None:
+        return f"{assumed} ({_value(row)}{at}, its error not known)"
+    if abs(row.estimate.value - 1) <= factor * error:
+        return f"{assumed} ({_value(row)}{at}, compatible with it at 95{_HARD_SPACE}%)"
     seen = f"{conductivity.estimate.value / row.estimate.value:.2g} {unit_text(conductivity.estimate.unit)}"
-    return f"{assumed} (with the {_value(row)}{at}, impedance would see {seen.replace(' ', _HARD_SPACE)})"
+    held = f"{_value(row)}{at}"
+    return f"{assumed} ({held}; if it held at 298 K, impedance would see about {seen.replace(' ', _HARD_SPACE)})"
 
 
 def _verdicts(result: Result) -> str:

@@ -15,7 +15,7 @@ from mlsim.io.results import QuantityRow
 from mlsim.io.series import ArrheniusPart
 from mlsim.report.words import number_text, pair_text, unit_text
 
-__all__ = ["extrapolated", "limits_of", "pair_behind", "sampled", "xray_weights"]
+__all__ = ["extrapolated", "kinks", "limits_of", "pair_behind", "sampled", "xray_weights"]
 
 Q_OF_WEIGHTS: Final = 5.0
 """1/Å: in the middle of what a total scattering experiment sees well."""
@@ -45,14 +45,26 @@ def limits_of(
     parts = [extrapolated(row, line) or sampled(row)]
     if (found := _SPAN.search(row.method)) and not parts[0].startswith("extrapolated"):
         parts.append(f"line from {found[1]} to {found[2]} K")
-    if found := _KINKS.search(row.method):
-        parts.insert(0, f"a kink in {found[1]} of {found[2]} glasses")
+    if counted := kinks(row.method):
+        parts.insert(0, f"a kink in {counted[0]} of {counted[1]} glasses")
     pair = pair_behind(row.name)
     if pair in weights:
         parts.append(f"{pair_text(pair)} is {_percent(weights[pair])} of the X-ray total")
     if row.name in verdicts:
         parts.append(f"refined: {verdicts[row.name]}")
     return "; ".join(part for part in parts if part)
+
+
+def kinks(method: str) -> tuple[int, int] | None:
+    """Return in how many glasses the glass transition was seen, and in how many it was looked for, where it says so.
+
+    Examples
+    --------
+    >>> kinks("kink of the energy along the quench, in 3 of 4 glasses")
+    (3, 4)
+    """
+    found = _KINKS.search(method)
+    return None if found is None else (int(found[1]), int(found[2]))
 
 
 def sampled(row: QuantityRow) -> str:
@@ -96,7 +108,8 @@ def extrapolated(row: QuantityRow, line: ArrheniusPart | None) -> str:
     if low is None or high is None or not row.estimate.value > 0:
         return ""
     ends = " to ".join(f"{row.estimate.value * bound[-1] / line.line.y[-1]:.2g}" for bound in (low, high))
-    return f"extrapolated from {found[1]}–{found[2]} K: {ends} {unit_text(row.estimate.unit)} at {level}"
+    unit = unit_text(row.estimate.unit)
+    return f"extrapolated from {found[1]}–{found[2]} K: {ends} {unit} at {level}, the errors of its points as known"
 
 
 def pair_behind(name: str) -> str:

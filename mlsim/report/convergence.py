@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mlsim.io.results import Result
-from mlsim.io.series import ReportSeries
-from mlsim.report.words import join_words
+from mlsim.io.results import QuantityRow, Result
+from mlsim.io.series import ArrheniusPoint, ReportSeries
+from mlsim.melt_quench.glass_transition import kinks_agree
+from mlsim.report.constraints import kinks
+from mlsim.report.words import join_words, value_text
+from mlsim.transport.equilibration import has_settled
+from mlsim.transport.fit_window import grows_as_time
 
 __all__ = ["convergence"]
 
+# what numbers in the series say now, where a file of an earlier version has it only in words
 _EXPONENT: Final = re.compile(r"MSD ~ t\^([\d.]+)")
-_LINEAR: Final = 0.1
-"""Deviation of the exponent from one up to which a displacement counts as that of diffusion."""
 _UNDECIDED: Final = re.compile(r"([\d., ]+) K: too short to tell whether the framework diffuses")
 _MEMORY: Final = re.compile(r"([A-Z][a-z]?) [\d.]+ Å, (-?[\d.]+) ± [\d.]+( \(remembers)?")
+_NO_KINK: Final = "glass transition: no kink"
+_SPREAD: Final = 0.05
+"""Standard error of the glass transition over its value, below which the glasses agree on it."""
 
 Checked = tuple[list[str], list[str]]
 """What has converged, and what has not."""
@@ -24,29 +30,40 @@ Checked = tuple[list[str], list[str]]
 def convergence(result: Result, series: ReportSeries) -> tuple[tuple[str, str], ...]:
     """Return "Converged" and "Not converged", each with what is, of what the run checks; empty where it checks nothing.
 
-    Displacement of the mobile ion and rest of the framework at the temperatures of the Arrhenius line, the kink of the
-    quench, and the memory of the melt. Cell size and cooling rate take other runs to check and are not in it.
+    At the temperatures of the Arrhenius line the displacement of the mobile ion, the potential energy and the rest of
+    the framework; the kink of the quench, and the memory of the melt. Cell size and cooling rate take other runs to
+    check and are not in it.
     """
-    checks = (_displacement(result, series), _framework(series), _transition(result, series), _melt(series))
+    checks = (
+        _displacement(result, series),
+        _energy(series),
+        _framework(series),
+        _transition(result, series),
+        _melt(series),
+    )
     settled = [words for good, _ in checks for words in good]
     open_ones = [words for _, bad in checks for words in bad]
     named = (("Converged", settled), ("Not converged", open_ones))
     return tuple((what, "; ".join(found)) for what, found in named if found)
 
 
+def _points(series: ReportSeries) -> tuple[ArrheniusPoint, ...]:
+    return () if series.arrhenius is None else series.arrhenius.points
+
+
 def _line_K(series: ReportSeries) -> list[float]:
     """Return the temperatures of the Arrhenius line; all of them where there is no line."""
-    points = () if series.arrhenius is None else series.arrhenius.points
+    points = _points(series)
     return [p.temperature_K for p in points if p.used] or [p.temperature_K for p in points]
 
 
 def _displacement(result: Result, series: ReportSeries) -> Checked:
     """Return at which temperatures the displacement grows as that of diffusion, in time to the power of one."""
     ion = series.msd[0].element if series.msd else "Li"
-    rows = [result.row(f"{ion.lower()}_diffusivity_cm2_s", kelvin) for kelvin in _line_K(series)]
-    read = [(row.temperature_K, _EXPONENT.search(row.method)) for row in rows if row is not None]
-    found = [(kelvin, float(exponent[1])) for kelvin, exponent in read if exponent]
-    settled = [entry for entry in found if abs(entry[1] - 1) <= _LINEAR]
+    slopes = {p.temperature_K: p.log_slope for p in _points(series)}
+    read = [(kelvin, slopes.get(kelvin) or _slope_in_words(result, ion, kelvin)) for kelvin in _line_K(series)]
+    found = [(kelvin, slope) for kelvin, slope in read if slope is not None]
+    settled = [entry for entry in found if grows_as_time(entry[1])]
     slow = [entry for entry in found if entry not in settled]
     grows = f"the displacement of {ion} grows with time to the power of "
     return (
@@ -55,22 +72,47 @@ def _displacement(result: Result, series: ReportSeries) -> Checked:
     )
 
 
+def _slope_in_words(result: Result, ion: str, kelvin: float) -> float | None:
+    row = result.row(f"{ion.lower()}_diffusivity_cm2_s", kelvin)
+    exponent = None if row is None else _EXPONENT.search(row.method)
+    return float(exponent[1]) if exponent else None
+
+
 def _span(values: list[float]) -> str:
     low, high = f"{min(values):.2f}", f"{max(values):.2f}"
     return low if low == high else f"{low} to {high}"
 
 
-def _kelvin(temperatures: list[float | None]) -> str:
+def _kelvin(temperatures: list[float]) -> str:
     return f"{join_words([f'{t:g}' for t in temperatures])} K"
+
+
+def _energy(series: ReportSeries) -> Checked:
+    """Return at which temperatures the potential energy has settled in every run, and where it may not have."""
+    line = _line_K(series)
+    shares = {part.temperature_K: part.settling for part in series.msd if part.settling and part.temperature_K in line}
+    late = {
+        t: [f"{100 * share:.0f} % of {name}" for name, share in found.items() if not has_settled(share)]
+        for t, found in shares.items()
+    }
+    longest = {t: max(found.values()) for t, found in shares.items() if not late[t]}
+    cut = f", after {100 * max(longest.values()):.0f} % of a run at most" if any(longest.values()) else ""
+    still = [f"{t:g} K (over {join_words(names)} at least)" for t, names in late.items() if names]
+    return (
+        [f"the potential energy has settled ({_kelvin(list(longest))}{cut})"] if longest else [],
+        [f"the potential energy may still be settling at {join_words(still)}"] if still else [],
+    )
 
 
 def _framework(series: ReportSeries) -> Checked:
     """Return whether the framework rests at the temperatures of the line; nothing where no transport was analysed."""
-    points = {p.temperature_K: p for p in (() if series.arrhenius is None else series.arrhenius.points)}
+    points = {p.temperature_K: p for p in _points(series)}
     told = (_UNDECIDED.match(note) for note in series.notes)
     undecided = {float(kelvin) for found in told if found for kelvin in found[1].split(",")}
+    undecided = {t for t in undecided if t in points and points[t].framework is None}
+    undecided |= {t for t, point in points.items() if point.framework == "undecided"}
     line = _line_K(series)
-    flows = [t for t in line if "diffuses as well" in points[t].note]
+    flows = [t for t in line if points[t].is_liquid]
     unknown = [t for t in line if t in undecided and t not in flows]
     rests = [t for t in line if t not in undecided and t not in flows and points[t].diffusive]
     bad = [f"whether the framework flows too ({_kelvin(list(unknown))})"] if unknown else []
@@ -79,13 +121,31 @@ def _framework(series: ReportSeries) -> Checked:
 
 
 def _transition(result: Result, series: ReportSeries) -> Checked:
-    row = result.row("glass_transition_K") or result.row("glass_transition_by_volume_K")
-    if row is None:
-        none = any(note.startswith("glass transition: no kink") for note in series.notes)
-        return [], ["the glass transition (no quench shows a kink)"] if none else []
-    n, of = row.estimate.n_independent, max(series.n_glasses, row.estimate.n_independent)
-    words = f"the glass transition (a kink in {n} of {of} quench{'' if of == 1 else 'es'})"
-    return ([words], []) if n == of > 1 else ([], [words])
+    """Return whether every quench has a kink, the glasses agree on it, and so do energy and volume where both are."""
+    rows = {k: result.row(f"glass_transition{end}_K") for k, end in (("energy", ""), ("volume", "_by_volume"))}
+    found = {kind: row for kind, row in rows.items() if row is not None}
+    absent = [kind for kind in rows if any(note.startswith(f"{_NO_KINK} of the {kind}") for note in series.notes)]
+    if not found:
+        return [], ["the glass transition (no quench shows a kink)"] if absent else []
+    counts = {kind: kinks(row.method) or _counted(row, series) for kind, row in found.items()}
+    told = [f"{value_text(row)} K by the {kind}, a kink in {_of(*counts[kind])}" for kind, row in found.items()]
+    told += [f"no kink of the {kind}" for kind in absent if kind not in found]
+    estimates = [row.estimate for row in found.values()]
+    settled = len(told) == len(found) and all(n == of > 1 for n, of in counts.values())
+    settled = settled and all((e.standard_error or 0.0) < _SPREAD * e.value for e in estimates)
+    settled = settled and (len(estimates) < 2 or kinks_agree(*estimates))
+    words = f"the glass transition ({'; '.join(told)})"
+    return ([words], []) if settled else ([], [words])
+
+
+def _counted(row: QuantityRow, series: ReportSeries) -> tuple[int, int]:
+    """Return how many quenches show a kink, and of how many, where the method, of an earlier version, does not say."""
+    n = row.estimate.n_independent
+    return n, max(series.n_glasses, n)
+
+
+def _of(n: int, of: int) -> str:
+    return f"{n} of {of} quench{'' if of == 1 else 'es'}"
 
 
 def _melt(series: ReportSeries) -> Checked:

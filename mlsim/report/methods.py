@@ -16,12 +16,15 @@ _ENSEMBLES: Final = {"nvt": "at constant volume", "npt": "at constant pressure"}
 _THERMOSTATS: Final = {"langevin": "Langevin", "nose-hoover": "Nosé–Hoover"}
 _VOLUME_OF_GLASS: Final = "the mean over the second half of the last hold at constant pressure of its quench"
 _VOLUME: Final = f"for a glass {_VOLUME_OF_GLASS}, for a crystal that of the cell relaxed at zero pressure and 0 K"
-# as `mlsim.transport.fit_window` has it; a test compares the numbers
+# as `mlsim.transport.fit_window` has it; a test compares the numbers, and windows that the rule gives with its own
 _WINDOW: Final = (
     "Diffusivities are a sixth of the slope of a line with an intercept through the mean squared displacement, fitted "
-    "with the covariance of a rattling walk. It begins where the displacement is 3a² = 19 Å² (a = 2.5 Å, a hop), or at "
-    "an eighth of the trajectory if that is sooner, and ends at four times that time. The displacement must grow there "
-    "as t^b with b within 0.2 of one, plus twice the error of b; where it does not, an upper bound is given. "
+    "with the covariance of a rattling walk. It begins where motion is diffusive (the displacement is a²/2 or more, "
+    "with a = 2.5 Å, a hop, and grows up to four times that time as t^b with b within 0.15 of one, plus the error of "
+    "b, 0.2 at most) and has besides either come to 3a² = 19 Å² or gone on for an eighth of the shortest trajectory. "
+    "It ends at four times that time, or at half of the shortest trajectory if that is sooner. The displacement must "
+    "grow there as t^b with b within 0.2 of one, plus twice the error of b; where it does not, an upper bound is "
+    "given. "
 )
 _LEFT_OUT: Final = (
     "temperatures above the glass transition of the quench (the kink of the energy, or of the volume where the energy "
@@ -238,7 +241,9 @@ def _statistics(series: ReportSeries | None) -> str:
         "the Arrhenius line (activation energy, prefactor, conductivity at 298 K), with errors by Monte Carlo. "
         "A difference from a published value is judged "
         "at 95 % by Welch's t for so few glasses, diffusivities and conductivities as logarithms, corrected for the "
-        "number of comparisons (Holm); errors of the potential, the cell size and the cooling rate are not in it."
+        "number of comparisons (Holm). The interval of the conductivity at 298 K takes the errors of the points of the "
+        "Arrhenius line as known, without Student's t, so that a published value outside it may still be undecided. "
+        "Errors of the potential, the cell size and the cooling rate are not in it."
     )
 
 

@@ -16,7 +16,7 @@ from mlsim.melt_quench.checkpoint import read_checkpoint
 from mlsim.study.settings import GlassSettings, ScatteringSettings, StudySettings, TopologySettings, TransportSettings
 from mlsim.study.structure_part import glass_notes, scattering_series, thermo_parts, topology_part
 from mlsim.study.transport_part import transport_part
-from mlsim.transport import equilibrated
+from mlsim.transport.equilibration import equilibrated, settling_share
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,15 +128,18 @@ def _transport(
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the fields of the transport part, and its notes."""
     trajectories: dict[float, list[Trajectory]] = {}
+    settling: dict[float, dict[str, float]] = {}
     for kelvin in system.settings.md.temperatures_K:
-        ended = [equilibrated(read_trajectory(f / MERGED_NAME))[0] for f in system.ended(f"md-{kelvin:g}K")]
-        if ended:
-            trajectories[kelvin] = ended
+        for folder in system.ended(f"md-{kelvin:g}K"):
+            whole = read_trajectory(folder / MERGED_NAME)
+            trajectories.setdefault(kelvin, []).append(equilibrated(whole)[0])
+            if (share := settling_share(whole)) is not None:
+                settling.setdefault(kelvin, {})[folder.parent.name] = share
     if not trajectories:
         why = "no run of the MD has ended yet"
         return {"missing": {"displacement": why, "arrhenius": why}}, ()
     try:
-        part = transport_part(trajectories, [glass.log for glass in glasses], settings, dict(references))
+        part = transport_part(trajectories, [glass.log for glass in glasses], settings, references, settling)
     except MlsimError as error:
         return {"missing": {"displacement": str(error), "arrhenius": str(error)}}, ()
     return dict(part.series), part.notes

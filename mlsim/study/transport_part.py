@@ -14,6 +14,7 @@ from mlsim.errors import MlsimError, NotConverged
 from mlsim.io.results import UPPER_BOUND, QuantityRow, Reference
 from mlsim.io.series import ArrheniusPart, ArrheniusPoint, Line, MsdPart, Section
 from mlsim.melt_quench import ThermoLog, glass_transition
+from mlsim.melt_quench.glass_transition import kinks_agree
 from mlsim.study.settings import StudySettings
 from mlsim.study.structure_part import StructurePart
 from mlsim.trajectory import Trajectory
@@ -28,6 +29,7 @@ from mlsim.transport import (
     haven_ratio,
     liquid_reason,
 )
+from mlsim.transport.equilibration import settling_share
 
 __all__ = ["transport_part"]
 
@@ -40,6 +42,7 @@ def transport_part(
     quenches: Sequence[ThermoLog],
     settings: StudySettings,
     references: Mapping[str, Reference | None],
+    settling: Mapping[float, Mapping[str, float]] | None = None,
 ) -> StructurePart:
     """Return diffusivity at every temperature, and what follows at 298 K.
 
@@ -49,6 +52,9 @@ def transport_part(
         By temperature in K: one trajectory per glass.
     quenches
         Log of the quench of each glass; their glass transition decides which temperatures enter the Arrhenius line.
+    settling
+        By temperature in K and name of the run: the share of it that was cut, because its potential energy had not
+        settled. None for trajectories that are whole: then it is read from them.
     """
     ion = settings.topology.mobile
     temperatures = sorted(trajectories)
@@ -75,20 +81,16 @@ def transport_part(
         notes.append(f"no activation energy and no conductivity at 298 K: {missing['arrhenius']}")
     if fit is not None:
         rows += _fit_rows(fit, carriers, charge, references)
-        interval = fit.conductivity_interval(_ROOM_K, carriers, charge, level=0.95)
-        notes.append(
-            f"conductivity at 298 K is extrapolated from {min(fit.temperatures_K):g} to {max(fit.temperatures_K):g} K "
-            f"(Nernst-Einstein, Haven ratio one): between {interval.low:.2g} and {interval.high:.2g} mS/cm with 95 % "
-            "probability if the line is straight"
-        )
+        notes.append(_interval_note(fit, carriers, charge))
         notes.extend(f"Arrhenius line: {flag}" for flag in fit.flags)
     liquid = {t for t in temperatures if framework[t] is not None or (limit is not None and t > limit)}
     haven = _haven(pairs, () if fit is None else fit.temperatures_K.tolist(), liquid)
     if haven is not None:
         rows.append(haven)
+    settled = settling if settling is not None else {t: _settling(trajectories[t]) for t in temperatures}
     series: dict[str, Any] = {
-        "msd": tuple(_msd_part(mobile[t], ion) for t in temperatures),
-        "arrhenius": _arrhenius_part(mobile, framework, fit, carriers),
+        "msd": tuple(_msd_part(mobile[t], ion, settled.get(t)) for t in temperatures),
+        "arrhenius": _arrhenius_part(mobile, others, fit, carriers),
         "missing": missing,
     }
     return StructurePart(tuple(rows), series, tuple(notes))
@@ -99,8 +101,9 @@ def _takes_all(settings: StudySettings) -> bool:
 
 
 def _transition(quenches: Sequence[ThermoLog], n_atoms: int) -> tuple[list[QuantityRow], list[str]]:
-    """Return the glass transition by the kink of the energy, else of the volume; notes say why there is none."""
-    notes = []
+    """Return the glass transition by the kink of the energy, and of the volume; notes say what is wrong with it."""
+    notes: list[str] = []
+    rows: list[QuantityRow] = []
     kinds: tuple[tuple[Literal["energy", "volume"], str], ...] = (("energy", ""), ("volume", "_by_volume"))
     for kind, ending in kinds:
         try:
@@ -109,8 +112,19 @@ def _transition(quenches: Sequence[ThermoLog], n_atoms: int) -> tuple[list[Quant
             notes.append(str(error))
             continue
         notes += [found.caution] if found.caution else []
-        return [QuantityRow(f"glass_transition{ending}_K", found.temperature, found.method)], notes
-    return [], list(dict.fromkeys(notes))
+        rows.append(QuantityRow(f"glass_transition{ending}_K", found.temperature, found.method))
+    if len(rows) == 2 and not kinks_agree(rows[0].estimate, rows[1].estimate):
+        energy, volume = (row.estimate for row in rows)
+        notes.append(
+            f"glass transition: {_rounded(energy)} by the energy and {_rounded(volume)} by the volume disagree, so it "
+            "is not known to better than that; temperatures are judged by that of the energy"
+        )
+    return rows, list(dict.fromkeys(notes))
+
+
+def _rounded(kelvin: Estimate) -> str:
+    error = "" if kelvin.standard_error is None else f" ± {kelvin.standard_error:.0f}"
+    return f"{kelvin.value:.0f}{error} K"
 
 
 def _left_out(
@@ -161,6 +175,15 @@ def _fit_rows(
     ]
 
 
+def _interval_note(fit: ArrheniusFit, carriers: float, charge: int) -> str:
+    interval = fit.conductivity_interval(_ROOM_K, carriers, charge, level=0.95)
+    return (
+        f"conductivity at 298 K is extrapolated from {min(fit.temperatures_K):g} to {max(fit.temperatures_K):g} K "
+        f"(Nernst-Einstein, Haven ratio one): between {interval.low:.2g} and {interval.high:.2g} mS/cm with 95 % "
+        "probability if the line is straight"
+    )
+
+
 def _haven(
     pairs: Mapping[float, tuple[Diffusion, Diffusion]], line_K: Collection[float], liquid: Collection[float]
 ) -> QuantityRow | None:
@@ -208,7 +231,12 @@ def _undecided(mobile: Mapping[float, Diffusion], others: Mapping[float, Sequenc
     ]
 
 
-def _msd_part(diffusion: Diffusion, ion: str) -> MsdPart:
+def _settling(trajectories: Sequence[Trajectory]) -> dict[str, float]:
+    shares = {f"glass-{number}": settling_share(t) for number, t in enumerate(trajectories, start=1)}
+    return {name: share for name, share in shares.items() if share is not None}
+
+
+def _msd_part(diffusion: Diffusion, ion: str, settling: Mapping[str, float] | None) -> MsdPart:
     msd, window = diffusion.msd, diffusion.window
     sigma = msd.sigma_A2
     return MsdPart(
@@ -220,6 +248,7 @@ def _msd_part(diffusion: Diffusion, ion: str) -> MsdPart:
         fit_from_ps=None if window is None else window.start_ps,
         fit_to_ps=None if window is None else window.stop_ps,
         diffusive=diffusion.diffusive,
+        settling=dict(settling) if settling else None,
     )
 
 
@@ -228,32 +257,37 @@ def _doubt(diffusion: Diffusion, moving: Diffusion | None) -> str:
     if moving is not None:
         return f"{moving.label} diffuses as well: liquid"
     window = diffusion.window
-    return "" if window is None or window.proportional else f"MSD ~ t^{window.log_slope:.2f} only"
+    if window is None or window.proportional:
+        return ""
+    return f"MSD ~ t^{window.log_slope:.2f}" + (" only" if window.log_slope < 1 else ", faster than time")
+
+
+def _point(temperature: float, diffusion: Diffusion, framework: Sequence[Diffusion], used: bool) -> ArrheniusPoint:
+    moving, window = _fastest(framework), diffusion.window
+    state: Literal["rests", "undecided", "flows"] = "rests" if moving is None else "flows"
+    if framework_undecided(framework, diffusion):
+        state = "undecided"
+    return ArrheniusPoint(
+        temperature_K=temperature,
+        diffusivity_cm2_s=diffusion.diffusivity.value,
+        standard_error_cm2_s=diffusion.diffusivity.standard_error,
+        diffusive=diffusion.diffusive,
+        used=used,
+        note=_doubt(diffusion, moving),
+        log_slope=None if window is None or not math.isfinite(window.log_slope) else window.log_slope,
+        framework=state,
+    )
 
 
 def _arrhenius_part(
     mobile: Mapping[float, Diffusion],
-    framework: Mapping[float, Diffusion | None],
+    others: Mapping[float, Sequence[Diffusion]],
     fit: ArrheniusFit | None,
     carriers: float,
 ) -> ArrheniusPart:
     used = set() if fit is None else {float(t) for t in fit.temperatures_K}
-    points = []
-    for temperature, diffusion in mobile.items():
-        value: Estimate = diffusion.diffusivity
-        if not (math.isfinite(value.value) and value.value > 0):
-            continue
-        moving = framework[temperature]
-        points.append(
-            ArrheniusPoint(
-                temperature_K=temperature,
-                diffusivity_cm2_s=value.value,
-                standard_error_cm2_s=value.standard_error,
-                diffusive=diffusion.diffusive,
-                used=temperature in used,
-                note=_doubt(diffusion, moving),
-            )
-        )
+    positive = {t: d for t, d in mobile.items() if math.isfinite(d.diffusivity.value) and d.diffusivity.value > 0}
+    points = [_point(t, diffusion, others[t], t in used) for t, diffusion in positive.items()]
     if fit is None:
         return ArrheniusPart(points=tuple(points), carriers_per_A3=carriers)
     inverse = np.linspace(1 / max(mobile), 1 / _ROOM_K, 60)

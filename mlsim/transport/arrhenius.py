@@ -331,7 +331,7 @@ def _flagged(fit: ArrheniusFit, points: Sequence[Diffusion | tuple[float, Estima
             f"ln D bends: Vogel-Fulcher-Tammann with T0 = {fit.vogel.t0_K:.0f} K is more likely than a straight line "
             f"({fit.vogel.probability:.0%}); intervals hold both"
         )
-    flags += _not_proportional(points, fit.temperatures_K)
+    flags += _not_proportional(points, fit)
     for point in points:
         if isinstance(point, Diffusion) and not point.diffusive and point.upper_bound_cm2_s is not None:
             low = fit.diffusivity_interval(point.temperature_K, 0.95).low
@@ -343,22 +343,46 @@ def _flagged(fit: ArrheniusFit, points: Sequence[Diffusion | tuple[float, Estima
     return replace(fit, flags=tuple(flags))
 
 
-def _not_proportional(points: Sequence[Diffusion | tuple[float, Estimate]], temperatures_K: Floats) -> list[str]:
-    """Return a sentence with the points of the line whose displacement is not proportional to time yet, or nothing."""
-    on_line = {round(float(t), 6) for t in temperatures_K}
-    slow = [
-        f"{p.temperature_K:g} K (t^{p.window.log_slope:.2f})"
+def _not_proportional(points: Sequence[Diffusion | tuple[float, Estimate]], fit: ArrheniusFit) -> list[str]:
+    """Return sentences with the points of the line whose displacement is not proportional to time, or nothing."""
+    on_line = {round(float(t), 6) for t in fit.temperatures_K}
+    slopes = {
+        p.temperature_K: p.window.log_slope
         for p in points
         if isinstance(p, Diffusion) and p.window is not None and not p.window.proportional
         if round(p.temperature_K, 6) in on_line
-    ]
-    if not slow:
-        return []
-    return [
-        f"the mean squared displacement is not proportional to time yet at {', '.join(slow)}: a constant offset, by "
-        "rattling and hops that are undone, leaves D right, but a slope that still falls makes D too large, most at "
-        "the coldest, Ea too low and the conductivity at 298 K too high; longer runs tell"
-    ]
+    }
+    slow, fast = ({t: b for t, b in slopes.items() if (b < 1) is below} for below in (True, False))
+    said = []
+    if slow:
+        said.append(
+            f"the mean squared displacement is not proportional to time yet at {_powers(slow)}: a constant offset, by "
+            "rattling and hops that are undone, leaves D right, but a slope that still falls makes D too large there, "
+            f"{_consequence(fit, slow)}; longer runs tell"
+        )
+    if fast:
+        said.append(
+            f"the mean squared displacement grows faster than time at {_powers(fast)}: by chance in a short run, or by "
+            "a drift; longer runs tell"
+        )
+    return said
+
+
+def _powers(slopes: Mapping[float, float]) -> str:
+    return ", ".join(f"{t:g} K (t^{b:.2f})" for t, b in slopes.items())
+
+
+def _consequence(fit: ArrheniusFit, slow: Mapping[float, float]) -> str:
+    """Return which way the line turns where D is too large at some of its points, more so the further b is from one."""
+    beta = np.array([_inverse_energy(t) for t in fit.temperatures_K])
+    error = fit.relative_errors if (fit.relative_errors > 0).all() else np.ones(len(beta))
+    too_large = np.zeros(len(beta))  # of ln D, on a scale of its own: only signs are used
+    for kelvin, power in slow.items():
+        too_large[np.isclose(fit.temperatures_K, kelvin)] = 1 - power
+    ln_prefactor, barrier = _line_through(beta, error**-2.0) @ too_large
+    conductivity = ln_prefactor - barrier * _inverse_energy(ROOM_TEMPERATURE_K)
+    ways = ["high" if shift > 0 else "low" for shift in (barrier, conductivity)]
+    return f"Ea too {ways[0]} and the conductivity at 298 K too {ways[1]}"
 
 
 def _central(values: Floats, level: float) -> tuple[float, float]:

@@ -210,8 +210,8 @@ def _short_runs(curves: Sequence[MeanSquaredDisplacement]) -> tuple[str, ...]:
     if min(lengths) >= 0.7 * float(np.median(lengths)):
         return ()
     return (
-        f"the shortest of {len(curves)} runs, {min(lengths):.3g} ps, limits the window of all (the longest has "
-        f"{max(lengths):.3g} ps); leave it out or run it longer",
+        f"the shortest of {len(curves)} runs, {min(lengths):.3g} ps after any cut for its energy to settle, limits the "
+        f"window of all (the longest has {max(lengths):.3g} ps); run it longer, or leave it out",
     )
 
 

@@ -35,6 +35,7 @@ from mlsim.transport.displacement import MeanSquaredDisplacement
 __all__ = [
     "FitWindow",
     "diffusive_window",
+    "grows_as_time",
     "line_weights",
     "memory_of_hops",
     "rattling",
@@ -51,6 +52,7 @@ LARGEST_TOLERANCE = 0.20
 SETTLED_HOPS = 3.0  # squared hop lengths: hops of which 30 % are undone raise the slope by 0.1 % from there on
 USUAL_BACK_HOPS = 0.3  # undone by the next: 0.1 to 0.4 in our glasses and crystals
 LEAST_EXPONENT = 0.9  # below it the offset of the line is over a fifth of 6 D t at the start of the window
+MOST_EXPONENT = 1.1
 _SPAN = 4.0
 _LATEST_START = 0.125  # of the trajectory: the window then ends at half of it
 _MOST_LAGS = 25
@@ -85,8 +87,8 @@ class FitWindow:
 
     @property
     def proportional(self) -> bool:
-        """False where the mean squared displacement grows slower than t^0.9, so that D rests on the line's offset."""
-        return self.log_slope >= LEAST_EXPONENT
+        """False where D rests on the line's offset, or where something drifts: see `grows_as_time`."""
+        return grows_as_time(self.log_slope)
 
     def extended(self, factor: float, longest_ps: float) -> FitWindow:
         """Return the window that ends `factor` times later, but not after the longest lag."""
@@ -96,6 +98,17 @@ class FitWindow:
         """True for the lags inside, shape (lag,)."""
         slack = 1e-9 * self.stop_ps
         return np.asarray((lag_ps >= self.start_ps - slack) & (lag_ps <= self.stop_ps + slack))
+
+
+def grows_as_time(log_slope: float) -> bool:
+    """Whether a displacement that grows as t to this power counts as proportional to time: from 0.9 to 1.1.
+
+    Examples
+    --------
+    >>> grows_as_time(0.896), grows_as_time(0.9), grows_as_time(1.1), grows_as_time(1.12)
+    (False, True, True, False)
+    """
+    return LEAST_EXPONENT <= log_slope <= MOST_EXPONENT
 
 
 def diffusive_window(msd: MeanSquaredDisplacement, *, hop_length_A: float) -> tuple[FitWindow | None, str]:

@@ -73,6 +73,16 @@ def test_how_many_glasses_show_a_kink_is_said():
     assert all_of_them.method.endswith("in 2 of 2 glasses") and all_of_them.caution == ""
 
 
+def test_a_kink_of_the_volume_at_a_change_of_pressure_is_distrusted():
+    rng = np.random.default_rng(5)
+    near, far = quench_log(rng, tg=610.0), quench_log(rng)  # the second part of the ramp begins at 600 K
+    curve = quench_curve(near, 1, kind="volume")
+    assert curve.borders_K == pytest.approx((600.0,), abs=5) and curve.kink_at_border
+    found = glass_transition([near, far, far], 1, kind="volume")
+    assert found.n_at_border == 1 and "1 of 3 lie within 30 K" in found.caution
+    assert glass_transition([near, far, far], 1).caution == ""  # the energy hardly sees the pressure
+
+
 def test_the_curve_of_one_glass_is_the_one_that_the_transition_is_read_from():
     rng = np.random.default_rng(4)
     logs = [quench_log(rng), quench_log(rng, kink=0.0)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from dataclasses import replace
 
@@ -12,11 +11,10 @@ from scipy import stats
 
 from mlsim.curve import Estimate, estimate_over
 from mlsim.io.results import Provenance, QuantityRow, Reference, Result
-from mlsim.io.series import ArrheniusPart, ArrheniusPoint, ReportSeries
+from mlsim.io.series import ArrheniusPart, ArrheniusPoint, Line, ReportSeries
 from mlsim.report.comparison import Comparison, compared, comparisons, summary, without_error_note
 from mlsim.report.differences import critical_difference
 from mlsim.report.words import ratio_errors
-from mlsim.study import transport_part
 
 
 def _row(value: float, error: float | None, n: int, reference: Reference | None) -> QuantityRow:
@@ -172,24 +170,67 @@ def test_the_answer_comes_first_with_its_95_percent_interval_from_the_rows_or_th
     assert _paragraph(_conductivity(), notes=(note,)).startswith(said)
 
 
-def test_the_note_of_a_study_gives_the_interval() -> None:
-    source = inspect.getsource(transport_part.transport_part)
-    assert "between {interval.low:.2g} and {interval.high:.2g} mS/cm with 95 % " in source
+def test_the_interval_of_a_study_is_where_its_line_ends() -> None:
+    """In the series of a study the interval is data; of an older one the note is read, as above."""
+    line = ArrheniusPart(
+        points=(),
+        line=Line(x=(600.0, 298.0), y=(1e-6, 2e-9)),
+        line_low_95=(9e-7, 5e-10),
+        line_high_95=(2e-6, 8e-9),
+    )
+    series = SERIES.model_copy(update={"arrhenius": line})
+    said = summary(_result(_conductivity()), series).replace("\u00a0", " ")
+    assert "Li conducts 3 mS/cm (0.75 to 12 at 95 %)" in said
 
 
-def test_the_haven_ratio_turns_the_answer_into_what_impedance_sees() -> None:
-    haven = [
-        QuantityRow("haven_ratio", Estimate(value, 0.1, 4, "1"), "m", kelvin)
-        for kelvin, value in ((550.0, 0.5), (700.0, 0.6), (775.0, 0.9))
+def test_a_published_value_outside_the_interval_may_be_undecided_and_it_is_said_why() -> None:
+    ends = {"low": 2.4, "high": 19.0}
+    rows = [
+        QuantityRow(f"conductivity_298K_95_{end}_mS_cm", Estimate(value, None, 4, "mS/cm"), "m")
+        for end, value in ends.items()
     ]
-    assert "(with the 0.50 ± 0.10 of 550 K, impedance would see 6 mS/cm)" in _paragraph(_conductivity(), *haven)
+    ours = QuantityRow("conductivity_298K_mS_cm", Estimate(6.8, 3.9, 4, "mS/cm"), "m")
+    text = _paragraph(replace(ours, reference=Reference(1.35, 0.07, "impedance")), *rows)
+    assert "outside the interval, which takes the errors of the points as known, yet undecided" in text
+    assert "n = 4 glasses by Student's t" in text
+    inside = _paragraph(replace(ours, reference=Reference(4.0, 0.07, "impedance")), *rows)
+    far = _paragraph(replace(ours, reference=Reference(1e-6, 1e-9, "impedance")), *rows)
+    assert "Student" not in inside + far
+
+
+def _haven_rows(*ratios: tuple[float, float], n: int = 4) -> list[QuantityRow]:
+    return [QuantityRow("haven_ratio", Estimate(value, 0.1, n, "1"), "m", kelvin) for kelvin, value in ratios]
+
+
+def test_the_haven_ratio_says_what_impedance_would_see_if_it_held() -> None:
+    haven = _haven_rows((550.0, 0.5), (700.0, 0.6), (775.0, 0.3))
+    said = "impedance would see about 10 mS/cm)"
+    assert f"(0.30 ± 0.10 at 775 K; if it held at 298 K, {said}" in _paragraph(_conductivity(), *haven)
     points = [
         ArrheniusPoint(temperature_K=row.temperature_K, diffusivity_cm2_s=1e-6, used=row.temperature_K != 775)
         for row in haven
     ]
     series = SERIES.model_copy(update={"arrhenius": ArrheniusPart(points=tuple(points))})
     text = summary(_result(_conductivity(), *haven), series).replace("\u00a0", " ")
-    assert "(with the 0.60 ± 0.10 of 700 K, impedance would see 5 mS/cm)" in text  # the hottest of the line
+    said = "(0.60 ± 0.10 at 700 K; if it held at 298 K, impedance would see about 5 mS/cm)"
+    assert said in text  # the hottest of the line
+
+
+def test_a_haven_ratio_that_one_is_compatible_with_changes_nothing() -> None:
+    said = "(0.77 ± 0.10 at 600 K, compatible with it at 95 %)"  # by Student's t, ± 0.32
+    assert said in _paragraph(_conductivity(), *_haven_rows((600.0, 0.77)))
+    alone = _paragraph(_conductivity(), *_haven_rows((600.0, 0.5), n=1))
+    assert "at 600 K, its error not known)" in alone and "impedance" not in alone
+
+
+def test_a_haven_ratio_of_the_liquid_is_the_last_choice_and_said() -> None:
+    liquid = ArrheniusPoint(temperature_K=800, diffusivity_cm2_s=1e-6, used=False, note="Cl diffuses as well: liquid")
+    series = SERIES.model_copy(update={"arrhenius": ArrheniusPart(points=(liquid,))})
+    both = _haven_rows((600.0, 0.5), (800.0, 0.4))
+    text = summary(_result(_conductivity(), *both), series).replace("\u00a0", " ")
+    assert "0.50 ± 0.10 at 600 K" in text and "liquid" not in text
+    text = summary(_result(_conductivity(), both[1]), series).replace("\u00a0", " ")
+    assert "0.40 ± 0.10 at 800 K, in the liquid; if it held" in text
 
 
 def test_values_published_without_an_error_are_counted_where_ours_differ() -> None:

@@ -11,11 +11,12 @@ from ase import Atoms
 
 from mlsim.curve import Estimate
 from mlsim.io.results import Provenance, QuantityRow, Result
-from mlsim.io.series import ArrheniusPart, ArrheniusPoint, ReportSeries
+from mlsim.io.series import ArrheniusPart, ArrheniusPoint, MsdPart, ReportSeries
 from mlsim.melt_quench.memory import ElementMemory
 from mlsim.report.convergence import convergence
 from mlsim.study import transport_part
 from mlsim.study.structure_part import glass_notes
+from mlsim.transport import FitWindow
 
 MEMORY = (
     "distance moved in the melt and overlap with the packing (0 when forgotten): Cl 5.2 Å, 0.02 ± 0.02; "
@@ -59,6 +60,34 @@ def test_a_displacement_below_the_power_of_one_has_not_converged() -> None:
     assert "775" not in good + bad  # it is not in the line
 
 
+def test_an_exponent_is_judged_as_the_caveat_judges_it_not_as_it_is_printed() -> None:
+    slopes = {500.0: 0.896, 600.0: 1.1, 700.0: 1.12}
+    good, bad = _said(_rows(at_500=0.90), _series(*(_point(t, log_slope=b) for t, b in slopes.items())))
+    assert "to the power of 1.10 (600 K)" in good
+    assert "0.90 to 1.12, not 1 (500 and 700 K)" in bad
+    for slope in slopes.values():
+        assert FitWindow(1.0, 4.0, slope, 5.0).proportional is (slope == 1.1)
+
+
+def test_the_framework_is_judged_by_the_points_where_they_say_it() -> None:
+    states = {500.0: "rests", 600.0: "undecided", 700.0: "flows"}
+    good, bad = _said([], _series(*(_point(t, framework=state) for t, state in states.items())))
+    assert good == "the framework rests (500 K)"
+    assert "whether the framework flows too (600 K)" in bad and "so this is a liquid (700 K)" in bad
+
+
+def test_an_energy_that_may_still_be_settling_is_open() -> None:
+    shares = {450.0: {"glass-1": 0.1, "glass-4": 0.5}, 525.0: {"glass-4": 0.21}, 700.0: {"glass-1": 0.5}}
+    curves = tuple(
+        MsdPart(temperature_K=t, lag_ps=(1.0,), msd_A2=(1.0,), settling=settling) for t, settling in shares.items()
+    )
+    series = _series(_point(450), _point(525), _point(700, used=False)).model_copy(update={"msd": curves})
+    good, bad = _said([], series)
+    assert "the potential energy has settled (525 K, after 21 % of a run at most)" in good
+    assert "the potential energy may still be settling at 450 K (over 50 % of glass-4 at least)" in bad
+    assert "700" not in bad  # it is not in the line
+
+
 def test_the_framework_rests_flows_or_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport_part, "framework_undecided", lambda others, mobile: True)
     notes = transport_part._undecided({550.0: None, 625.0: None}, {550.0: (), 625.0: ()}, "Li")  # type: ignore[dict-item]
@@ -82,6 +111,29 @@ def test_a_glass_transition_counts_when_every_quench_shows_it(n: int, converged:
     good, bad = _said([row], _series())
     assert (f"a kink in {n} of 4 quenches" in good) is converged
     assert (f"a kink in {n} of 4 quenches" in bad) is not converged
+
+
+def _kink(kind: str, value: float, error: float, told: str = "4 of 4") -> QuantityRow:
+    name = "glass_transition_K" if kind == "energy" else "glass_transition_by_volume_K"
+    method = f"kink of the {kind} along the quench, in {told} glasses"
+    return QuantityRow(name, Estimate(value, error, int(told[0]), "K"), method)
+
+
+def test_a_glass_transition_on_which_glasses_or_energy_and_volume_disagree_is_open() -> None:
+    good, bad = _said([_kink("energy", 1137, 115), _kink("volume", 664, 52)], _series())
+    assert not good and "1137 ± 115 K by the energy" in bad and "664 ± 52 K by the volume" in bad
+    assert not _said([_kink("energy", 1000, 60)], _series())[0]  # the glasses scatter
+    assert not _said([_kink("energy", 1000, 20), _kink("volume", 900, 20)], _series())[0]
+    good, bad = _said([_kink("energy", 1000, 20), _kink("volume", 980, 20)], _series())
+    assert "1000 ± 20 K by the energy" in good and not bad
+    none = "glass transition: no kink of the volume in 4 quenches; quench slower or longer"
+    good, bad = _said([_kink("energy", 1000, 20)], _series(notes=(none,)))
+    assert not good and "no kink of the volume" in bad
+
+
+def test_quenches_are_counted_as_the_method_counts_them() -> None:
+    row = _kink("energy", 1000, 20, "3 of 3")  # the structure run of the fourth has ended, its quench was not kept
+    assert "a kink in 3 of 3 quenches" in _said([row], _series())[0]
 
 
 def test_a_quench_without_a_kink_is_said() -> None:

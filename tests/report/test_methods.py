@@ -23,7 +23,8 @@ from mlsim.report.constraints import extrapolated, limits_of, sampled, xray_weig
 from mlsim.report.methods import all_settings, methods_text, series_methods
 from mlsim.report.quench_charts import quench_means
 from mlsim.report.view import view_of
-from mlsim.transport import HOP_LENGTH_A, fit_window
+from mlsim.transport import HOP_LENGTH_A, MeanSquaredDisplacement, fit_window
+from mlsim.transport.displacement import lag_grid
 
 RESULT = Result(tuple(made_up_rows()), Provenance(potential_sha256="a" * 64, versions={"numpy": "2.0"}))
 
@@ -65,9 +66,12 @@ def test_the_text_has_the_rules_of_the_analysis_and_not_simpler_ones() -> None:
     many = " ".join(series_methods({"md": {**run, "temperatures_K": [450.0]}}))
     settled = fit_window.SETTLED_HOPS * HOP_LENGTH_A**2
     assert (fit_window._LATEST_START, fit_window._SPAN, fit_window.LARGEST_TOLERANCE) == (1 / 8, 4, 0.2)
+    assert fit_window.SLOPE_TOLERANCE == 0.15
     for text in (one, many):
-        assert f"3a² = {settled:.0f} Å² (a = {HOP_LENGTH_A:g} Å, a hop), or at an eighth of the trajectory" in text
-        assert "a line with an intercept" in text and "ends at four times that time" in text
+        assert f"a²/2 or more, with a = {HOP_LENGTH_A:g} Å, a hop" in text
+        assert f"either come to 3a² = {settled:.0f} Å² or gone on for an eighth of the shortest trajectory" in text
+        assert "a line with an intercept" in text and "b within 0.15 of one, plus the error of b, 0.2 at most" in text
+        assert "ends at four times that time, or at half of the shortest trajectory if that is sooner" in text
         assert "t^b with b within 0.2 of one, plus twice the error of b" in text and "linearly" not in text
         assert "those at which the framework diffuses as well, and upper bounds are left out" in text
         assert "mean over the second half of the last hold at constant pressure" in text
@@ -76,6 +80,25 @@ def test_the_text_has_the_rules_of_the_analysis_and_not_simpler_ones() -> None:
     settings["simulation"]["transport"]["include_above_glass_transition"] = True
     kept = " ".join(methods_text(settings, made_up_series(), RESULT))
     assert "those of a framework that diffuses, were kept" in kept and "left out" not in kept
+
+
+@pytest.mark.parametrize(
+    ("slope_A2_ps", "start_ps", "stop_ps"),
+    [
+        (2.0, 18.75 / 2.0, 4 * 18.75 / 2.0),  # three hops squared come first
+        (0.3, 200 / 8, 200 / 2),  # an eighth of the 200 ps
+        (0.08, 3.125 / 0.08, 200 / 2),  # diffusive only after an eighth: neither 19 Å² nor four times the start
+    ],
+)
+def test_windows_follow_the_rule_that_the_text_states(slope_A2_ps: float, start_ps: float, stop_ps: float) -> None:
+    lag = lag_grid(2000) * 0.1
+    curve = np.tile(slope_A2_ps * lag, (12, 1))
+    msd = MeanSquaredDisplacement(lag, curve, 12, 0.1, 2000, "framework", "Li")
+    early, _ = fit_window.diffusive_window(msd, hop_length_A=HOP_LENGTH_A)
+    assert early is not None and early.start_ps == pytest.approx(3.125 / slope_A2_ps, rel=0.05)
+    window, _ = fit_window.settled_window(msd, early, hop_length_A=HOP_LENGTH_A)
+    assert window is not None  # the lags are 4 % apart
+    assert (window.start_ps, window.stop_ps) == (pytest.approx(start_ps, rel=0.05), pytest.approx(stop_ps, rel=0.05))
 
 
 def test_without_settings_and_curves_the_text_keeps_to_what_is_known() -> None:
@@ -106,13 +129,13 @@ def test_weights_of_all_pairs_sum_to_one() -> None:
 
 
 def test_the_band_at_the_cold_end_scales_the_conductivity() -> None:
+    line, known = made_up_series().arrhenius, ", the errors of its points as known"
     row = QuantityRow("conductivity_298K_mS_cm", Estimate(2.0, 1.0, 4, "mS/cm"), "x, extrapolated from 600 to 900 K; y")
-    assert extrapolated(row, made_up_series().arrhenius) == "extrapolated from 600–900 K: 0.8 to 6 mS/cm at 68 %"
+    assert extrapolated(row, line) == "extrapolated from 600–900 K: 0.8 to 6 mS/cm at 68 %" + known
     assert "leaves" not in limits_of(row, {}, {}, made_up_series().arrhenius)
-    line = made_up_series().arrhenius
     assert line is not None
     wide = line.model_copy(update={"line_low_95": (1e-5, 2e-9), "line_high_95": (3e-5, 5e-8)})
-    assert extrapolated(row, wide) == "extrapolated from 600–900 K: 0.4 to 10 mS/cm at 95 %"
+    assert extrapolated(row, wide) == "extrapolated from 600–900 K: 0.4 to 10 mS/cm at 95 %" + known
     assert "line from 600 to 900 K" in limits_of(row, {}, {}, None)
 
 

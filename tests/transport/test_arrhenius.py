@@ -270,6 +270,12 @@ def test_points_whose_displacement_is_not_proportional_to_time_are_named():
     said = [flag for flag in arrhenius(given).flags if "proportional" in flag]
     assert len(said) == 1 and "at 600 K (t^0.81), 700 K (t^0.81): a constant offset" in said[0]
     assert not [f for f in arrhenius([replace(d, window=linear.window) for d in given]).flags if "proportional" in f]
+    assert "Ea too low and the conductivity at 298 K too high" in said[0]
+    hot = [replace(linear, temperature_K=t, window=linear.window if t < 750 else slow) for t in kelvin]
+    assert any("Ea too high and the conductivity at 298 K too low" in flag for flag in arrhenius(hot).flags)
+    fast = replace(linear.window, log_slope=1.15)
+    flags = arrhenius([replace(linear, temperature_K=t, window=fast) for t in kelvin]).flags
+    assert [flag for flag in flags if "grows faster than time at 600 K (t^1.15)" in flag and "Ea" not in flag]
     off_line = arrhenius(given, left_out={600.0: "said so"})
     assert any("at 700 K (t^0.81): a constant" in flag for flag in off_line.flags)
 

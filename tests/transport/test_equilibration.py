@@ -9,7 +9,14 @@ from walks import CELL, charged_walk
 from mlsim.errors import DataError
 from mlsim.trajectory import Trajectory
 from mlsim.transport.diffusion import diffusivity
-from mlsim.transport.equilibration import ageing, equilibrated, equilibration_frame, statistical_inefficiency
+from mlsim.transport.equilibration import (
+    ageing,
+    equilibrated,
+    equilibration_frame,
+    has_settled,
+    settling_share,
+    statistical_inefficiency,
+)
 
 
 def autoregressive(rng, n, memory):
@@ -53,6 +60,17 @@ def test_what_was_cut_is_said():
     assert equilibrated(bare) == (bare, "equilibration not tested: the trajectory carries no energies")
     with pytest.raises(DataError, match="equilibration: series of shape"):
         equilibration_frame(np.array([1.0, np.nan]))
+
+
+def test_an_energy_that_drifts_to_the_end_has_not_settled():
+    rng = np.random.default_rng(7)
+    drift = np.arange(1001) / 1001
+    for size in (1.0, 3.0, 10.0):  # over the scatter
+        shares = [settling_share(with_energy(rng.normal(size=1001) + size * drift)) for _ in range(40)]
+        assert np.mean([not has_settled(share) for share in shares]) > 0.8
+    steady = [settling_share(with_energy(autoregressive(rng, 1001, 0.98))) for _ in range(100)]
+    assert np.mean([not has_settled(share) for share in steady]) < 0.12  # 4 % are expected: within four errors
+    assert settling_share(Trajectory(np.zeros((9, 1, 3)), CELL, ("Li",), 0.5)) is None
 
 
 def test_ions_that_slow_down_are_seen_and_steady_ones_are_not():
