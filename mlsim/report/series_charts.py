@@ -255,6 +255,11 @@ def _published_point(member: Member, part: ArrheniusPart, colour: str) -> list[d
     ]
 
 
+def _short_decade(value: float, _place: int) -> str:
+    """Return the label of a tick of a logarithmic axis: a plain number, at 1, 2 and 5 of a decade."""
+    return f"{value:g}" if f"{value:.0e}"[0] in "125" else ""
+
+
 def draw_against_composition(figure: Figure, members: Sequence[Member], names: Sequence[str]) -> None:
     """Draw quantities against composition, side by side, for papers."""
     places = places_of(members)
@@ -276,7 +281,10 @@ def draw_against_composition(figure: Figure, members: Sequence[Member], names: S
         words, unit = axes_of(ions_of_members(members))[name]
         texts = [_typeset(text) for _, text in places.values()]
         axes.set_xticks([place for place, _ in places.values()], texts, fontsize=6.5)
+        axes.margins(x=0.08)
         axes.set(xlabel=_x_title(members, "$x$", "Li$_{2+2x}$ZrCl$_4$O$_{1+x}$"), ylabel=f"{words} ({unit})")
         if name in _LOGARITHMIC:
             axes.set_yscale("log")
+            for labelled in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+                labelled(_short_decade)
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
