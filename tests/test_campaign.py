@@ -538,7 +538,7 @@ def test_slurm_is_asked_for_one_gpu_a_limit_and_a_signal_before_it(tmp_path: Pat
     (profile / "config.yaml").write_text(text.replace("retries: 5", "retries: 0"), encoding="utf-8")
     settings = read_campaign_settings(TINY)
     write_campaign_settings(folder, settings, ModelFile.named(settings.potential))
-    for done in ("glass-1/packed.extxyz", "glass-1/quench/result.json"):
+    for done in ("glass-1/packed.extxyz", "glass-1/quench/checkpoint.npz", "glass-1/quench/result.json"):
         (folder / "x0.00" / done).parent.mkdir(parents=True, exist_ok=True)
         (folder / "x0.00" / done).touch()
     environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
