@@ -513,6 +513,16 @@ def test_the_plan_has_every_job_and_a_new_temperature_adds_only_its_own(tmp_path
     assert {job.wildcards["temperature"] for job in plan.jobs if job.rule == "md"} == {"1000"}
 
 
+@needs_snakemake
+def test_a_system_that_is_not_there_is_planned_however_new_the_campaign_is(tmp_path: Path) -> None:
+    tiny = read_campaign_settings(TINY)
+    folder = tmp_path / "series"
+    flow = workflow(folder, tiny)
+    for name in ("campaign.json", "report.html"):  # as a copy of results has them
+        (folder / name).touch()
+    assert {job.wildcards["system"] for job in flow.plan().jobs if job.rule == "md"} == set(tiny.systems)
+
+
 SBATCH = """#!{python}
 import pathlib, sys
 with pathlib.Path("{log}").open("a") as log:
