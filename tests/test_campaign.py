@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -521,6 +522,38 @@ def test_a_system_that_is_not_there_is_planned_however_new_the_campaign_is(tmp_p
     for name in ("campaign.json", "report.html"):  # as a copy of results has them
         (folder / name).touch()
     assert {job.wildcards["system"] for job in flow.plan().jobs if job.rule == "md"} == set(tiny.systems)
+
+
+@needs_snakemake
+def test_reanalyze_plans_the_analyses_of_a_finished_system_and_no_md(tmp_path: Path) -> None:
+    settings = read_campaign_settings(config(tmp_path, systems={"a": {"formula": "Li2ZrCl6"}}, comparisons=[], runs=1))
+    flow = workflow(tmp_path, settings)
+    for job in flow.plan().jobs:
+        for path in outputs_of(job, settings):
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).touch()
+    subprocess.run(flow.command("--touch"), check=True, capture_output=True)
+    assert not flow.plan().jobs
+    again = replace(flow, reanalyze=True).plan()
+    assert set(again.counts) == {"scatter", "topology", "transport", "mechanism", "system", "collect", "report"}
+    assert again.work() == 0
+
+
+def outputs_of(job: Job, settings: CampaignSettings) -> list[str]:
+    """Return the files that a job of the campaign declares."""
+    name, run = job.wildcards.get("system", ""), job.wildcards.get("run", "")
+    if job.stage is not None:
+        return [f"{name}/{run}/{job.stage}/result.json"]
+    return {
+        "pack": [f"{name}/{run}/packed.extxyz"],
+        "scatter": [f"{name}/scattering/{curve}.csv" for curve in settings.scattering.curves],
+        "topology": [f"{name}/topology.json"],
+        "transport": [f"{name}/transport.json", f"{name}/transport.png"],
+        "mechanism": [f"{name}/mechanism.json", f"{name}/mechanism.png"],
+        "system": [f"{name}/result.json", f"{name}/series.json"],
+        "collect": ["campaign.json"],
+        "report": ["report.html"],
+    }[job.rule]
 
 
 SBATCH = """#!{python}

@@ -59,6 +59,10 @@ def campaign(
     only: Annotated[
         list[str] | None, typer.Option(metavar="SYSTEM", help="Results of this system only; give several.")
     ] = None,
+    reanalyze: Annotated[
+        bool,
+        typer.Option("--reanalyze", help="Make the analyses again, as after an update of mlsim; no MD for that."),
+    ] = False,
     prepare: Annotated[
         bool, typer.Option("--prepare", help="Write the settings into the folder and stop: to call Snakemake yourself.")
     ] = False,
@@ -85,8 +89,9 @@ def campaign(
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         file = write_campaign_settings(scratch, settings, source)
         folder = output if output.is_dir() else scratch
+        wanted = (profile, cores, tuple(only or ()), reanalyze)
         if not prepare and folder == output:  # before the folder takes the new settings
-            before = Workflow(folder.resolve(), settings, file, profile, cores, tuple(only or ()))
+            before = Workflow(folder.resolve(), settings, file, *wanted)
             before.require_trajectories(before.plan())
         if not dry_run:
             folder = output
@@ -97,7 +102,7 @@ def campaign(
         if prepare:
             typer.echo(f"wrote {file}")
             return
-        workflow = Workflow(folder.resolve(), settings, file, profile, cores, tuple(only or ()))
+        workflow = Workflow(folder.resolve(), settings, file, *wanted)
         plan = workflow.plan()
         _say_plan(workflow, plan, source, output)
         if not dry_run and plan.jobs:

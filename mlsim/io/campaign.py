@@ -63,11 +63,11 @@ class CampaignSystem(_Part):
 
 
 class CampaignComparison(_Part):
-    """Two systems by name, and what `mlsim compare` wrote about them: second less first, relative to campaign.json."""
+    """Two systems by name, and the file of `mlsim compare`, second less first, relative to campaign.json; or None."""
 
     first: str
     second: str
-    file: Annotated[str, Field(min_length=1)]
+    file: str | None = None
 
 
 class CampaignCost(_Part):

@@ -1,29 +1,22 @@
-"""Two systems of a campaign side by side, as `mlsim compare` judged them: glass beside crystal, and along x."""
+"""Two systems of a campaign side by side, judged as `mlsim compare` does: glass beside crystal, and along x."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
 
 from mlsim.curve import Estimate
+from mlsim.errors import DataError
 from mlsim.io.campaign import Campaign
-from mlsim.io.results import QuantityRow, Result, read_result
-from mlsim.report.differences import CONFIDENCE, family_of
+from mlsim.io.results import Result
+from mlsim.report.differences import CONFIDENCE, Difference, differences, family_of
 from mlsim.report.ions import Ions
 from mlsim.report.series_charts import axes_of, ions_of_members
 from mlsim.report.series_points import Member
-from mlsim.report.words import full_label, join_listed, label_of, number_text, unit_text, value_text
+from mlsim.report.words import full_label, join_listed, number_text, unit_text, value_text
 
 __all__ = ["ComparedRow", "ComparedSystems", "compared_systems"]
-
-_ENDING: Final = "_difference"
-_CHANCES: Final = re.compile(r"p = (\S+) \(Welch\), (\S+) corrected for (\d+) comparisons? \(Holm\): (.*)")
-_CORRECTED: Final = re.compile(r"p = (\S+) \(Welch, Holm\)")
-"""As files of earlier versions say it: without the probability alone."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +24,7 @@ class ComparedRow:
     """One quantity of two systems, as text: both numbers, second less first, its probabilities and the verdict.
 
     `alone` is the probability of this difference alone, `corrected` that among the `n_compared` differences of its
-    `family` (see `mlsim.report.differences`); `n_compared` is 0 where it is not known.
+    `family` (see `mlsim.report.differences`); `n_compared` is 0 where none could be tested.
     """
 
     label: str
@@ -47,8 +40,8 @@ class ComparedRow:
 
     @property
     def group(self) -> str:
-        """The family and how many differences were tested in it, as it is printed."""
-        return f"{self.family} ({self.n_compared})" if self.n_compared else self.family
+        """The family and, of what was tested, how many differences were in it, as it is printed."""
+        return f"{self.family} ({self.n_compared})" if self.alone else self.family
 
     @property
     def differs(self) -> bool:
@@ -84,15 +77,10 @@ class ComparedSystems:
         return f"{text} Were all equal, some group would show a difference with a probability of up to {most} %."
 
 
-def compared_systems(
-    folder: Path, campaign: Campaign, members: Sequence[Member]
-) -> tuple[list[ComparedSystems], list[str]]:
-    """Return the comparisons of a campaign, and a remark on each whose numbers are not there.
+def compared_systems(campaign: Campaign, members: Sequence[Member]) -> tuple[list[ComparedSystems], list[str]]:
+    """Return the comparisons that a campaign asks for, and a remark on each that cannot be made.
 
-    Raises
-    ------
-    DataError
-        When a file does not follow its form.
+    They are made from the numbers of the systems as they are now, not from what `mlsim compare` wrote earlier.
     """
     labels = {system.name: system.label for system in campaign.systems}
     by_label = {member.label: member for member in members}
@@ -100,28 +88,22 @@ def compared_systems(
     found, remarks = [], []
     for pair in campaign.comparisons:
         first, second = (by_label[labels[name]] for name in (pair.first, pair.second))
-        results = [None if member.run is None else member.run.result for member in (first, second)]
-        file = folder / pair.file
-        if results[0] is None or results[1] is None or not file.is_file():
-            remarks.append(f"{first.label} beside {second.label}: the numbers of both or {pair.file} are not there")
+        if first.run is None or second.run is None or first.run.result is None or second.run.result is None:
+            remarks.append(f"{first.label} beside {second.label}: the numbers of both are not there")
             continue
-        found.append(_compared(first.label, second.label, results[0], results[1], read_result(file), order))
+        try:
+            found.append(_compared(first.label, second.label, first.run.result, second.run.result, order))
+        except DataError as error:
+            remarks.append(f"{first.label} beside {second.label}: {error}")
     return found, remarks
 
 
-def _compared(
-    first: str, second: str, ours: Result, theirs: Result, differences: Result, order: Mapping[str, int]
-) -> ComparedSystems:
+def _compared(first: str, second: str, ours: Result, theirs: Result, order: Mapping[str, int]) -> ComparedSystems:
     """Return one comparison; a quantity of the first table stands there untested too, so that its numbers are seen."""
-    known = {(row.name.removesuffix(_ENDING), row.temperature_K): row for row in differences.rows}
-    rows: list[tuple[QuantityRow, ComparedRow]] = []
-    for row in ours.rows:
-        other, found = theirs.row(row.name, row.temperature_K), known.get((row.name, row.temperature_K))
-        if other is not None and (found is not None or row.name in order):
-            rows.append((row, _row(row, other, found)))
-    asked = sorted((entry for entry in rows if entry[0].name in order), key=lambda entry: order[entry[0].name])
-    others = [shown for row, shown in rows if row.name not in order]
-    return ComparedSystems(first, second, tuple(shown for _, shown in asked), tuple(others))
+    found = differences(ours, theirs)
+    asked = sorted((one for one in found if one.first.name in order), key=lambda one: order[one.first.name])
+    others = [one for one in found if one.first.name not in order and one.estimate is not None]
+    return ComparedSystems(first, second, tuple(_row(one) for one in asked), tuple(_row(one) for one in others))
 
 
 def _order(ions: Ions) -> dict[str, int]:
@@ -131,34 +113,24 @@ def _order(ions: Ions) -> dict[str, int]:
     return {name: place for place, name in enumerate(dict.fromkeys((*first, *axes_of(ions))))}
 
 
-def _row(first: QuantityRow, second: QuantityRow, found: QuantityRow | None) -> ComparedRow:
-    label, group = label_of(first.name, first.temperature_K)
-    alone, corrected, n_compared, verdict = ("", "", 0, "not tested") if found is None else _judged(found.method)
+def _row(one: Difference) -> ComparedRow:
+    alone, corrected = ("" if chance is None else _chance(chance) for chance in (one.probability, one.corrected))
     return ComparedRow(
-        label=full_label(label, group),
-        unit=unit_text(first.estimate.unit),
-        first=value_text(first),
-        second=value_text(second),
-        difference="" if found is None else _difference(found.estimate),
+        label=full_label(one.label, one.group),
+        unit=unit_text(one.first.estimate.unit),
+        first=value_text(one.first),
+        second=value_text(one.second),
+        difference="" if one.estimate is None else _difference(one.estimate),
         alone=alone,
         corrected=corrected,
-        verdict=verdict,
-        family=family_of(first),
-        n_compared=n_compared,
+        verdict=one.words,
+        family=family_of(one.first),
+        n_compared=one.n_compared,
     )
 
 
-def _judged(method: str) -> tuple[str, str, int, str]:
-    """Return the probabilities, the number of comparisons that were counted, and the verdict, as they were written."""
-    if found := _CHANCES.search(method):
-        return _chance(found[1]), _chance(found[2]), int(found[3]), found[4]
-    if found := _CORRECTED.search(method):
-        return "", _chance(found[1]), 0, "differs" if float(found[1]) < 0.05 else "no difference seen"
-    return "", "", 0, "not tested"
-
-
-def _chance(text: str) -> str:
-    return number_text(float(text))
+def _chance(probability: float) -> str:
+    return number_text(float(f"{probability:.2g}"))
 
 
 def _difference(estimate: Estimate) -> str:

@@ -82,7 +82,7 @@ def write_series_report(
         raise SettingsError("--out is missing: several folders need a folder for their common report")
     folder = folders[0] if out is None else Path(out)
     refuse_mixed_series([(member.label, member.run) for member in members if member.run is not None])
-    words = _words(members, campaign, folders[0])
+    words = _words(members, campaign)
     charts, scenes = dict(words["charts"]), {}
     for view in words["views"]:
         charts.update(view.charts)
@@ -206,7 +206,7 @@ def _extreme(points: Sequence[Point], which: str) -> str:
     return f" The {which} is that of {first.member.label}; {join_words(close)} cannot be told apart from it at 95 %."
 
 
-def _words(members: Sequence[Member], campaign: Campaign | None, folder: Path) -> dict[str, Any]:
+def _words(members: Sequence[Member], campaign: Campaign | None) -> dict[str, Any]:
     views: list[View] = []
     said = {} if campaign is None else {system.label: system.notes for system in campaign.systems}
     for number, member in enumerate(members, start=1):
@@ -217,7 +217,7 @@ def _words(members: Sequence[Member], campaign: Campaign | None, folder: Path) -
     waiting = [member.label for member in members if member.run is None]
     remarks = [f"no numbers yet of {join_words(waiting)}"] if waiting else []
     remarks += [f"{member.label}: {remark}" for member in members for remark in member.remarks]
-    comparisons, absent = ([], []) if campaign is None else compared_systems(folder, campaign, members)
+    comparisons, absent = ([], []) if campaign is None else compared_systems(campaign, members)
     remarks += absent + ([] if campaign is None else list(campaign.missing))
     silent = [m.label for m in members if m.run is not None and _potential(m) is None]
     if silent:

@@ -211,8 +211,7 @@ def collect_campaign(directory: Path) -> Path:
             "no measured curve was given, so nothing was refined by RMC and no Rw is known; name yours under "
             "'measurements' in the config"
         )
-    pairs = [(a, b, f"comparisons/{a}--{b}.json") for a, b in settings.comparisons]
-    open_pairs = [f"{a} with {b}" for a, b, file in pairs if not (directory / file).exists()]
+    open_pairs = [f"{a} with {b}" for a, b in settings.comparisons if not {a, b} <= results.keys()]
     missing += [f"not compared yet: {', '.join(open_pairs)}"] if open_pairs else []
     series = _series(settings, results)
     body = {
@@ -222,7 +221,7 @@ def collect_campaign(directory: Path) -> Path:
         "settings": settings.model_dump(mode="json"),
         "systems": [_system_json(system) for system in systems],
         "series": series,
-        "comparisons": [{"first": a, "second": b, "file": file} for a, b, file in pairs if (directory / file).exists()],
+        "comparisons": [_comparison_json(directory, a, b) for a, b in settings.comparisons if {a, b} <= results.keys()],
         "measurements": [
             {"system": m.system, "file": m.file, "quantity": str(m.quantity), "radiation": m.radiation}
             for m in settings.measurements
@@ -235,6 +234,11 @@ def collect_campaign(directory: Path) -> Path:
     target = directory / CAMPAIGN_FILE
     atomic_write_text(target, json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return target
+
+
+def _comparison_json(directory: Path, first: str, second: str) -> dict[str, str | None]:
+    file = f"comparisons/{first}--{second}.json"
+    return {"first": first, "second": second, "file": file if (directory / file).exists() else None}
 
 
 def _hold(run: RunSettings, temperature_K: float) -> Schedule:

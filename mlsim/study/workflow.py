@@ -31,8 +31,9 @@ _READS: Final = {  # what stages, by the beginning of their names, the analyses 
     "system": "",
 }
 _STAGES: Final = ("quench", "structure", "md")
+_ANALYSES: Final = ("scatter", "topology", "transport", "mechanism")
 _ORDER: Final = (
-    *("pack", "crystal", "quench", "structure", "md", "scatter", "topology", "transport", "mechanism", "rmc"),
+    *("pack", "crystal", *_STAGES, *_ANALYSES, "rmc"),
     *("system", "compare", "collect", "report"),
 )
 
@@ -115,6 +116,8 @@ class Workflow:
         Instead of those of the profile.
     only
         Systems whose results are wanted; all and the report when empty.
+    reanalyze
+        Whether what is analysed already is analysed again, from the trajectories that are there.
     """
 
     directory: Path
@@ -123,6 +126,7 @@ class Workflow:
     profile: str = "laptop"
     cores: int | None = None
     only: tuple[str, ...] = ()
+    reanalyze: bool = False
 
     @property
     def profile_folder(self) -> Path:
@@ -175,6 +179,7 @@ class Workflow:
             "--replace-workflow-config",
             "--profile",
             str(self.profile_folder),
+            *(("--forcerun", *_ANALYSES) if self.reanalyze else ()),
             "--nolock",  # the folder is locked by mlsim, whose lock ends with its process
             *cores,
             "--config",

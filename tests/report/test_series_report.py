@@ -13,16 +13,16 @@ from typer.testing import CliRunner
 
 from mlsim.cli import app
 from mlsim.composition import place_in_series
-from mlsim.curve import Estimate
 from mlsim.errors import DataError, SettingsError
 from mlsim.io.campaign import read_campaign
-from mlsim.io.results import Provenance, QuantityRow, write_result
+from mlsim.io.results import read_result
 from mlsim.io.series import read_series
 from mlsim.report import write_report
 from mlsim.report.series_charts import series_charts
 from mlsim.report.series_comparisons import compared_systems
 from mlsim.report.series_page import series_rows, series_summary, write_series_report
 from mlsim.report.series_points import campaign_members, folder_members, places_of, points_of
+from mlsim.report.words import number_text
 
 SYSTEMS: list[dict[str, Any]] = [
     {"name": "a", "formula": "Li2ZrCl4O", "x": 0, "phase": "amorphous", "result": "a/result.json", "extra": 1},
@@ -126,34 +126,30 @@ def test_one_page_holds_trends_and_every_system(campaign: Path) -> None:
     assert len(re.findall(r' id="([^"]+)"', page)) == len(set(re.findall(r' id="([^"]+)"', page)))
 
 
-def _compare(campaign: Path, methods: dict[str, str]) -> None:
-    """Write what `mlsim compare a c -o` writes, and name it in campaign.json; `a` is the first system, `c` the last."""
-    rows = [
-        QuantityRow(
-            "conductivity_298K_mS_cm_difference", Estimate(-3.0, 0.1, 4, "ln"), methods["conductivity_298K_mS_cm"]
-        ),
-        QuantityRow("zr_o_coordination_difference", Estimate(0.01, 0.1, 4, "1"), methods["zr_o_coordination"]),
-        QuantityRow("rw_data_difference", Estimate(0.01, 0.1, 4, "1"), "B - A, not tested"),
-    ]
-    write_result(campaign / "comparisons" / "a--c.json", rows, Provenance.here())
+def _ask_for_comparison(campaign: Path) -> None:
+    """Let campaign.json ask for the first system, `a`, beside the crystal, `c`."""
     body = json.loads((campaign / "campaign.json").read_text(encoding="utf-8"))
-    body["comparisons"] = [{"first": "a", "second": "c", "file": "comparisons/a--c.json"}]
+    body["comparisons"] = [{"first": "a", "second": "c", "file": None}]
     (campaign / "campaign.json").write_text(json.dumps(body), encoding="utf-8")
 
 
-WITH_BOTH = {
-    "conductivity_298K_mS_cm": "ln(B/A), p = 0.0012 (Welch), 0.0084 corrected for 7 comparisons (Holm): differs",
-    "zr_o_coordination": "B - A, p = 0.02 (Welch), 0.14 corrected for 7 comparisons (Holm): not significant after 7 "
-    "comparisons",
-}
-CORRECTED_ONLY = {
-    "conductivity_298K_mS_cm": "ln(B/A), p = 0.0084 (Welch, Holm)",
-    "zr_o_coordination": "B - A, p = 0.14 (Welch, Holm)",
-}
+def _same_but(campaign: Path, **values: tuple[float, float]) -> None:
+    """Give both systems the same three numbers, of the second some with another value and error."""
+    for name in ("a", "c"):
+        path = campaign / name / "result.json"
+        body = json.loads(path.read_text(encoding="utf-8"))
+        kept = ("conductivity_298K_mS_cm", "zr_o_coordination", "density_g_cm3")
+        body["quantities"] = [row for row in body["quantities"] if row["name"] in kept]
+        for row in body["quantities"]:
+            row.update(value=1.0, standard_error=None if row["name"] == "density_g_cm3" else 0.02)
+            if name == "c" and row["name"] in values:
+                row["value"], row["standard_error"] = values[row["name"]]
+        path.write_text(json.dumps(body), encoding="utf-8")
 
 
-def test_glass_stands_beside_crystal_with_the_significance_that_compare_found(campaign: Path) -> None:
-    _compare(campaign, WITH_BOTH)
+def test_glass_stands_beside_crystal_with_the_significance_of_each_difference(campaign: Path) -> None:
+    _ask_for_comparison(campaign)
+    _same_but(campaign, conductivity_298K_mS_cm=(0.05, 0.005), zr_o_coordination=(1.01, 0.02))
     page, text = (path.read_text(encoding="utf-8") for path in write_series_report([campaign], formats=()))
     assert "Li2ZrCl4O beside Li2ZrCl6, crystal" in text and 'href="#compared"' in page
     answer = (
@@ -162,38 +158,32 @@ def test_glass_stands_beside_crystal_with_the_significance_that_compare_found(ca
     )
     assert answer in text and answer in page
     row = next(line for line in text.splitlines() if "× 0.050 (0.045 to 0.055)" in line)
-    assert row.endswith("| 0.0012 | 0.0084 | Transport (7) | differs |")
-    assert "| 0.02 | 0.14 | Structure (7) | not significant after 7 comparisons |" in text
+    assert row.endswith("| Transport (1) | differs |")
+    row = next(line for line in text.splitlines() if "0.010 ± 0.028" in line)
+    assert row.endswith("| 0.74 | 0.74 | Structure (1) | no difference seen |")
     # both numbers, untested
     assert re.search(r"\| Mass density, g/cm³ \| .* \| – \| – \| – \| Structure \| not tested \|", text)
-    assert "1 more that both have and that have errors" in page
 
 
-def test_a_comparison_of_an_earlier_version_has_the_corrected_probability_alone(campaign: Path) -> None:
-    _compare(campaign, CORRECTED_ONLY)
-    text = write_series_report([campaign], formats=())[1].read_text(encoding="utf-8")
-    assert "| – | 0.0084 | Transport | differs |" in text and "| – | 0.14 | Structure | no difference seen |" in text
-
-
-def test_what_compare_writes_is_what_the_report_reads(campaign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _compare(campaign, CORRECTED_ONLY)
-    arguments = ["compare", str(campaign / "a"), str(campaign / "c"), "-o", str(campaign / "comparisons" / "a--c.json")]
-    done = CliRunner().invoke(app, [*arguments, "--force"])
+def test_a_comparison_of_the_report_is_that_of_the_command(campaign: Path, tmp_path: Path) -> None:
+    _ask_for_comparison(campaign)
+    file = tmp_path / "a--c.json"
+    done = CliRunner().invoke(app, ["compare", str(campaign / "a"), str(campaign / "c"), "-o", str(file)])
     assert done.exit_code == 0, done.output
-    _, members = campaign_members(campaign)
-    found, remarks = compared_systems(campaign, read_campaign(campaign / "campaign.json"), members)
-    rows = {row.label: row for row in (*found[0].rows, *found[0].others)}
-    conducts = rows["Conductivity at 298 K"]
-    assert not remarks and conducts.verdict == "differs"
-    family = [row for row in rows.values() if row.family == conducts.family and row.verdict != "not tested"]
-    assert conducts.group == f"Transport ({len(family)})"
+    written = {row.name.removesuffix("_difference"): row.method for row in read_result(file).rows}
+    found, remarks = compared_systems(read_campaign(campaign / "campaign.json"), campaign_members(campaign)[1])
+    conducts = next(row for row in found[0].rows if row.label == "Conductivity at 298 K")
+    assert not remarks and conducts.verdict == "differs" and conducts.n_compared > 1
+    chances = re.findall(r"(\d\S*) (?:\(Welch|corrected)", written["conductivity_298K_mS_cm"])
+    assert [conducts.alone, conducts.corrected] == [number_text(float(chance)) for chance in chances]
+    assert written["conductivity_298K_mS_cm"].endswith(f"{conducts.n_compared} comparisons (Holm): differs")
 
 
-def test_a_comparison_that_is_not_there_is_said(campaign: Path) -> None:
-    _compare(campaign, WITH_BOTH)
-    (campaign / "comparisons" / "a--c.json").unlink()
+def test_a_comparison_with_numbers_that_are_not_there_is_said(campaign: Path) -> None:
+    _ask_for_comparison(campaign)
+    (campaign / "c" / "result.json").unlink()
     page = write_series_report([campaign], formats=())[0].read_text(encoding="utf-8")
-    assert "Li2ZrCl4O beside Li2ZrCl6, crystal: the numbers of both or comparisons/a--c.json are not there" in page
+    assert "Li2ZrCl4O beside Li2ZrCl6, crystal: the numbers of both are not there" in page
     assert 'id="compared"' not in page
 
 
