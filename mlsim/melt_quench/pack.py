@@ -42,11 +42,13 @@ _CANDIDATES = 12  # places tried for each atom; the emptiest is taken when none 
 _ATTEMPTS = 3  # fresh starts before the density counts as too high
 _BISECTIONS = 6  # to say which density can be packed when the one asked for cannot
 _ROUNDS = 1500  # rounds of pushing apart in one attempt
+_WIDE = 1.15  # of the limits, about the distances in crystals: a packing at its limits lets the melt start too hot
+_WIDE_ROUNDS = 200  # enough where there is room; where there is none, pairs come as near to it as they can
 _STEP = (
     0.3  # of the overlap that one round removes from each atom of a pair; 0.5 would be all, but neighbours interfere
 )
 _LONGEST_MOVE_A = 0.3
-_MARGIN = 1.02  # aim a little beyond the limits, so that they are reached and not only approached
+_MARGIN = 1.02  # aim a little beyond a distance, so that it is reached and not only approached
 
 
 def default_minimum_distances(composition: Composition) -> dict[tuple[str, str], float]:
@@ -79,8 +81,9 @@ def pack(
     """Return atoms packed at random in a periodic cube, no pair closer than its minimum distance.
 
     Atoms are inserted one after the other in random order, each at the emptiest of some random places (random
-    sequential packing); pairs that are still too close are then pushed apart. All pair distances are verified at the
-    end, periodic images included.
+    sequential packing); pairs that are still too close are then pushed apart: to 1.15 of their minimum distances,
+    about the distances in crystals, where the density leaves room for it, else as far as it does. All pair distances
+    are verified at the end, periodic images included.
 
     Parameters
     ----------
@@ -128,7 +131,8 @@ def pack(
     generator = np.random.default_rng([seed, _STREAM])
     closest, pair = 0.0, (0, 0)
     for _ in range(_ATTEMPTS):
-        points = _pushed_apart(_inserted(kinds, limits, edge, generator), kinds, limits, edge)
+        points = _pushed_apart(_inserted(kinds, limits, edge, generator), kinds, _WIDE * limits, edge, _WIDE_ROUNDS)
+        points = _pushed_apart(points, kinds, limits, edge)
         ratio, worst = _closest_contact(points, kinds, limits, edge)
         if ratio >= 1:
             symbols = [element for element, n in counts.items() for _ in range(n)]
@@ -200,11 +204,11 @@ def _flat(triples: Indices, n_bins: int) -> Indices:
     return np.asarray((triples[..., 0] * n_bins + triples[..., 1]) * n_bins + triples[..., 2])
 
 
-def _pushed_apart(points: Floats, kinds: Indices, limits: Floats, edge: float) -> Floats:
+def _pushed_apart(points: Floats, kinds: Indices, limits: Floats, edge: float, rounds: int = _ROUNDS) -> Floats:
     """Descend on the soft repulsion sum (limit − r)² over pairs that are too close, until none is."""
     box = edge * np.eye(3)
     reach = _MARGIN * float(limits.max())
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         pairs = neighbour_pairs(points, box, reach)
         limit = limits[kinds[pairs.first], kinds[pairs.second]]
         if (pairs.distances >= limit).all():
