@@ -111,7 +111,7 @@ def pack(
 
     Notes
     -----
-    Cost and memory are linear in the number of atoms (about 0.1 ms per atom).
+    Cost and memory are linear in the number of atoms (about 0.2 ms per atom, 0.4 where it is dense).
 
     Examples
     --------
