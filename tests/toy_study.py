@@ -19,7 +19,7 @@ melt_quench:
   segments:
     - {name: melt, kind: hold, temperature_K: 1200, duration_ps: 0.3}
     - {name: quench, kind: ramp, from_K: 1200, to_K: 300, rate_K_per_ps: 3000}
-    - {name: density, kind: hold, ensemble: npt, temperature_K: 300, duration_ps: 0.2}
+    - {name: density, kind: hold, ensemble: npt, temperature_K: 300, duration_ps: 0.2, pressure_GPa: 1}
 transport: {temperatures_K: [900, 1400], equilibration_ps: 0.1, time_ps: 1.2}
 """
 
