@@ -63,7 +63,8 @@ _NAMES = {
     "charge_diffusivity charge_displacement conductivity conductivity_nernst_einstein diffusivities "
     "diffusivity equilibrated equilibration_frame framework_diffusivities framework_undecided "
     "harmonic_vibrations haven_ratio hop_statistics "
-    "hops_of ion_density ionic_conductivity liquid_reason mean_squared_displacement mobility_by_surroundings "
+    "hops_of ion_density ionic_conductivity liquid_reason liquids_to_leave_out mean_squared_displacement "
+    "mobility_by_surroundings "
     "non_gaussian_parameter percolating_directions percolation tracer_and_charge van_hove vibrations",
 }
 _HOMES = {name: f"mlsim.{module}" for module, names in _NAMES.items() for name in names.split()}

@@ -76,6 +76,8 @@ def transport(
 
     Trajectories at one temperature count as independent glasses; give them in the same order at each temperature.
     """
+    from mlsim.transport import liquids_to_leave_out
+
     require_absent(output, force)
     if figure is not None:
         require_absent(figure, force)
@@ -89,7 +91,10 @@ def transport(
         rows += found
         if reason is not None:
             flowing[kelvin] = reason
-    limit, refused = (None, {}) if include_above_tg else (transition, flowing)
+    refused, note = ({}, None) if include_above_tg else liquids_to_leave_out(points, flowing)
+    if note is not None:
+        _say(note)
+    limit = None if include_above_tg else transition
     fit, found = _arrhenius_rows(points, groups, element, charges[element], limit, refused)
     write_rows(output, rows + found)
     if figure is not None:

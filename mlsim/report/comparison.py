@@ -16,6 +16,7 @@ from mlsim.curve import Estimate
 from mlsim.io.published import PublishedSample
 from mlsim.io.results import QuantityRow, Result
 from mlsim.io.series import ReportSeries
+from mlsim.report.convergence import liquid_temperatures_K
 from mlsim.report.differences import CONFIDENCE, WELL_KNOWN, critical_difference, holm, probability_of_reference
 from mlsim.report.ions import Ions, ions_of
 from mlsim.report.words import (
@@ -204,6 +205,8 @@ def _transport(result: Result, series: ReportSeries) -> str:
         shown, apart = _with_interval(conductivity, interval), _outside_and_undecided(result, conductivity, interval)
     span = EXTRAPOLATED.search(conductivity.method)
     over = f"extrapolated from {span[1]}–{span[2]} K" if span else "extrapolated"
+    liquid = liquid_temperatures_K(series)
+    over += f" (a liquid at {join_words([f'{t:g}' for t in liquid])} K)" if liquid else ""
     text = f"At 298 K, {ions_of(series).mobile} conducts {shown}, {over} {_haven(result, conductivity, series)}.{apart}"
     if barrier is None or not math.isfinite(barrier.estimate.value):
         return text

@@ -13,7 +13,7 @@ from mlsim.report.words import join_words, value_text
 from mlsim.transport.equilibration import has_settled
 from mlsim.transport.fit_window import grows_as_time
 
-__all__ = ["convergence"]
+__all__ = ["convergence", "liquid_temperatures_K"]
 
 # what numbers in the series say now, where a file of an earlier version has it only in words
 _EXPONENT: Final = re.compile(r"MSD ~ t\^([\d.]+)")
@@ -55,6 +55,11 @@ def _line_K(series: ReportSeries) -> list[float]:
     """Return the temperatures of the Arrhenius line; all of them where there is no line."""
     points = _points(series)
     return [p.temperature_K for p in points if p.used] or [p.temperature_K for p in points]
+
+
+def liquid_temperatures_K(series: ReportSeries) -> list[float]:
+    """Return the temperatures of the Arrhenius line at which the framework flows: there it is the line of a liquid."""
+    return [p.temperature_K for p in _points(series) if p.used and p.is_liquid]
 
 
 def _displacement(result: Result, series: ReportSeries) -> Checked:

@@ -14,6 +14,7 @@ from mlsim.io.atomic import atomic_write_text
 from mlsim.io.campaign import CAMPAIGN, Campaign
 from mlsim.io.series import ReportSeries
 from mlsim.report.comparison import EXTRAPOLATED, compared, interval_95
+from mlsim.report.convergence import liquid_temperatures_K
 from mlsim.report.differences import CONFIDENCE, holm, probability_of_difference
 from mlsim.report.figure import FORMATS
 from mlsim.report.figures import save_figure
@@ -174,7 +175,14 @@ def _conductivities(points: Sequence[Point], words: str, unit: str) -> str:
     found = [EXTRAPOLATED.search(point.row.method) for point in points]
     spans = list(dict.fromkeys(f"{span[1]}–{span[2]} K" for span in found if span))
     start = f" from {join_words(spans)}" if spans else ""
-    return f"{text} It is extrapolated{start} and assumes a Haven ratio of 1."
+    text += f" It is extrapolated{start} and assumes a Haven ratio of 1."
+    liquid = [point.member.label for point in points if _line_of_a_liquid(point.member)]
+    return f"{text} The line of {join_words(liquid)} is that of a liquid, whose framework flows." if liquid else text
+
+
+def _line_of_a_liquid(member: Member) -> bool:
+    series = None if member.run is None else member.run.series
+    return series is not None and bool(liquid_temperatures_K(series))
 
 
 def _interval(member: Member) -> tuple[str, str] | None:

@@ -28,6 +28,7 @@ from mlsim.transport import (
     framework_undecided,
     haven_ratio,
     liquid_reason,
+    liquids_to_leave_out,
 )
 from mlsim.transport.equilibration import settling_share
 
@@ -131,13 +132,11 @@ def _left_out(
     mobile: Mapping[float, Diffusion], others: Mapping[float, Sequence[Diffusion]], settings: StudySettings
 ) -> tuple[dict[float, str], list[str]]:
     """Return the temperatures at which the framework flows, unless too few are left for a line, and a note then."""
-    flowing = {t: reason for t, found in others.items() if (reason := liquid_reason(found)) is not None}
-    left = [t for t, d in mobile.items() if d.diffusive and t not in flowing]
-    if not flowing or _takes_all(settings):
+    if _takes_all(settings):
         return {}, []
-    if len(left) < 2:
-        return {}, ["the Arrhenius line takes temperatures of the liquid too: without them fewer than two are left"]
-    return flowing, []
+    flowing = {t: reason for t, found in others.items() if (reason := liquid_reason(found)) is not None}
+    left_out, note = liquids_to_leave_out(list(mobile.values()), flowing)
+    return left_out, [] if note is None else [note]
 
 
 def _fastest(found: Sequence[Diffusion]) -> Diffusion | None:

@@ -19,7 +19,12 @@ from mlsim.transport.displacement import (
 )
 from mlsim.transport.equilibration import ageing, equilibrated, equilibration_frame
 from mlsim.transport.fit_window import FitWindow
-from mlsim.transport.framework import framework_diffusivities, framework_undecided, liquid_reason
+from mlsim.transport.framework import (
+    framework_diffusivities,
+    framework_undecided,
+    liquid_reason,
+    liquids_to_leave_out,
+)
 from mlsim.transport.hops import Hops, HopStatistics, hop_statistics, hops_of
 from mlsim.transport.onsager import IonicConductivity, ionic_conductivity
 from mlsim.transport.phonons import harmonic_vibrations
@@ -67,6 +72,7 @@ __all__ = [
     "ion_density",
     "ionic_conductivity",
     "liquid_reason",
+    "liquids_to_leave_out",
     "mean_squared_displacement",
     "mobility_by_surroundings",
     "non_gaussian_parameter",

@@ -8,12 +8,12 @@ very temperature that is in question.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mlsim.trajectory import Trajectory
 from mlsim.transport.diffusion import Diffusion, diffusivity
 
-__all__ = ["framework_diffusivities", "framework_undecided", "liquid_reason"]
+__all__ = ["framework_diffusivities", "framework_undecided", "liquid_reason", "liquids_to_leave_out"]
 
 _SMALL = 0.05
 
@@ -58,3 +58,27 @@ def framework_undecided(framework: Sequence[Diffusion], mobile: Diffusion) -> bo
     return not any(d.diffusive for d in framework) and any(
         (d.upper_bound_cm2_s or math.inf) > _SMALL * mobile.diffusivity.value for d in framework
     )
+
+
+def liquids_to_leave_out(
+    mobile: Sequence[Diffusion], reasons: Mapping[float, str]
+) -> tuple[dict[float, str], str | None]:
+    """Return the temperatures that an Arrhenius line should leave out as a liquid's, and a note where it cannot.
+
+    Parameters
+    ----------
+    mobile
+        The mobile ion at each temperature.
+    reasons
+        By temperature in K, why it is a liquid's (`liquid_reason`).
+
+    Returns
+    -------
+    tuple
+        What `arrhenius` takes as `left_out`; empty, with the note, where fewer than two diffusive temperatures would be
+        left, since a line that is said to be a liquid's tells more than none.
+    """
+    diffusive = [d.temperature_K for d in mobile if d.diffusive]
+    if not reasons or len(diffusive) < 2 or sum(t not in reasons for t in diffusive) >= 2:
+        return dict(reasons), None
+    return {}, "the Arrhenius line takes temperatures of the liquid too: without them fewer than two are left"

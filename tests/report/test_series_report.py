@@ -89,6 +89,17 @@ def test_the_summary_gives_the_interval_and_what_the_conductivity_assumes(campai
     assert "It is extrapolated from 450–600 K" in text and "assumes a Haven ratio of 1." in text
 
 
+def test_the_summary_names_the_system_whose_line_is_that_of_a_liquid(campaign: Path) -> None:
+    assert "that of a liquid" not in series_summary(campaign_members(campaign)[1])
+    path = campaign / "a" / "series.json"
+    body = json.loads(path.read_text(encoding="utf-8"))
+    hottest = max(body["arrhenius"]["points"], key=lambda point: point["temperature_K"])
+    hottest.update(used=True, framework="flows")
+    path.write_text(json.dumps(body), encoding="utf-8")
+    text = series_summary(campaign_members(campaign)[1])
+    assert "The line of Li2ZrCl4O is that of a liquid, whose framework flows." in text
+
+
 def test_what_has_not_converged_stands_on_top_by_system_without_its_details(campaign: Path) -> None:
     path = campaign / "a" / "series.json"
     body = json.loads(path.read_text(encoding="utf-8"))

@@ -10,7 +10,14 @@ from walks import CELL
 
 from mlsim.study.transport_part import _haven, _left_out
 from mlsim.trajectory import Trajectory
-from mlsim.transport import diffusivities, diffusivity, framework_diffusivities, framework_undecided, liquid_reason
+from mlsim.transport import (
+    diffusivities,
+    diffusivity,
+    framework_diffusivities,
+    framework_undecided,
+    liquid_reason,
+    liquids_to_leave_out,
+)
 
 
 def salt(rng, d_cl, n_frames=600):
@@ -79,3 +86,14 @@ def test_the_haven_ratio_of_a_study_is_that_of_the_hottest_point_of_the_line(lin
     row = _haven(dict.fromkeys((600.0, 700.0, 800.0), pair), line, liquid)
     assert row.temperature_K == hottest
     assert row.method.endswith("; a liquid there") is (hottest in liquid)
+
+
+def test_a_liquid_is_left_out_unless_fewer_than_two_temperatures_would_be_left():
+    run = [salt(np.random.default_rng(0), 0.03)]
+    points = [diffusivity(run, "Li", temperature_K=t) for t in (500.0, 600.0, 700.0)]
+    assert all(point.diffusive for point in points)
+    assert liquids_to_leave_out(points, {}) == ({}, None)
+    assert liquids_to_leave_out(points, {700.0: "Cl"}) == ({700.0: "Cl"}, None)
+    left_out, note = liquids_to_leave_out(points, {600.0: "Cl", 700.0: "Cl"})
+    assert left_out == {} and note is not None and "fewer than two" in note
+    assert liquids_to_leave_out(points[2:], {700.0: "Cl"}) == ({700.0: "Cl"}, None)  # one temperature has no line
