@@ -48,7 +48,9 @@ def test_errors_of_the_change_agree_with_its_scatter() -> None:
 def test_a_series_is_one_study_per_rate_from_the_same_packings(tmp_path: Path) -> None:
     study = write_toy_study(tmp_path)
     short = study.read_text().replace("duration_ps: 0.3", "duration_ps: 0.05")
-    short = short.replace("ensemble: npt, temperature_K: 300, duration_ps: 0.2", "temperature_K: 300, duration_ps: 0.1")
+    short = short.replace(
+        "ensemble: npt, temperature_K: 300, duration_ps: 0.2, pressure_GPa: 1", "temperature_K: 300, duration_ps: 0.1"
+    )
     study.write_text(short)
     settings = read_study(study)
     done = run_quench_series(settings, [15000, 45000], tmp_path / "out", jobs=2, potential=ToySource())
