@@ -210,7 +210,7 @@ def _all_ions_rows(
 
 def _transition_rows(files: Sequence[Path], groups: Groups) -> tuple[list[QuantityRow], float | None]:
     """Return the glass transition by energy and by volume, and the one that temperatures are compared with."""
-    from mlsim.errors import NotConverged
+    from mlsim.errors import MlsimError
     from mlsim.io.tables import read_thermo_csv
     from mlsim.melt_quench import glass_transition
 
@@ -222,7 +222,7 @@ def _transition_rows(files: Sequence[Path], groups: Groups) -> tuple[list[Quanti
     for kind in ("energy", "volume"):
         try:
             found = glass_transition(logs, n_atoms, kind=kind)
-        except NotConverged as error:
+        except MlsimError as error:  # a quench too short for a kink is no reason to lose the diffusivities
             _say(str(error))
             continue
         name = "glass_transition_K" if kind == "energy" else "glass_transition_by_volume_K"
