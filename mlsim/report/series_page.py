@@ -139,7 +139,7 @@ def series_summary(members: Sequence[Member]) -> str:
     axes = axes_of(ions_of_members(members))
     for name in _ANSWERS:
         words, unit = axes[name]
-        points = [point for point in points_of(members, name) if not point.bound]
+        points = [p for p in points_of(members, name) if not (p.bound or _line_of_a_liquid(p.member))]
         if not points:
             text += f" No {words} was determined."
             continue
@@ -150,6 +150,9 @@ def series_summary(members: Sequence[Member]) -> str:
         if known:
             said = [f"{label} {published_text(ref.value, ref.standard_error)}" for label, ref in known]
             text += f" Published: {join_words(said)}."
+    liquid = [member.label for member in there if _line_of_a_liquid(member)]
+    if liquid:
+        text += f" Not counted: {join_words(liquid)}, whose framework flows, so that the line is that of a liquid."
     if not any(points_of(members, name) for name in _ANSWERS):
         return text
     text += " After ± stands one standard error; errors are statistical, over independent glasses"
@@ -175,9 +178,7 @@ def _conductivities(points: Sequence[Point], words: str, unit: str) -> str:
     found = [EXTRAPOLATED.search(point.row.method) for point in points]
     spans = list(dict.fromkeys(f"{span[1]}–{span[2]} K" for span in found if span))
     start = f" from {join_words(spans)}" if spans else ""
-    text += f" It is extrapolated{start} and assumes a Haven ratio of 1."
-    liquid = [point.member.label for point in points if _line_of_a_liquid(point.member)]
-    return f"{text} The line of {join_words(liquid)} is that of a liquid, whose framework flows." if liquid else text
+    return f"{text} It is extrapolated{start} and assumes a Haven ratio of 1."
 
 
 def _line_of_a_liquid(member: Member) -> bool:

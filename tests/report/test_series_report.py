@@ -97,7 +97,8 @@ def test_the_summary_names_the_system_whose_line_is_that_of_a_liquid(campaign: P
     hottest.update(used=True, framework="flows")
     path.write_text(json.dumps(body), encoding="utf-8")
     text = series_summary(campaign_members(campaign)[1])
-    assert "The line of Li2ZrCl4O is that of a liquid, whose framework flows." in text
+    assert "Not counted: Li2ZrCl4O, whose framework flows, so that the line is that of a liquid." in text
+    assert text.count("Li2ZrCl4O") == 1
 
 
 def test_what_has_not_converged_stands_on_top_by_system_without_its_details(campaign: Path) -> None:
