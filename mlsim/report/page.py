@@ -27,7 +27,7 @@ from mlsim.report.words import published_text, subscripts, unit_text
 __all__ = ["own_file", "page_text", "templates", "write_report"]
 
 _GAUGE_END: Final = 6.0
-_FORMULA: Final = re.compile(r"\b(?=[A-Za-z]*\d)((?:[A-Z][a-z]?(?:\d+(?:\.\d+)?)?){2,})(?![\w-])")
+_FORMULA: Final = re.compile(r"\b(?=[A-Za-z]*\(?\d)((?:[A-Z][a-z]?(?:\d+(?:\.\d+)?|\(\d+\+\d*x\))?){2,})(?![\w-])")
 _DOI: Final = re.compile(r"doi:(10\.\d{4,9}/[^\s,;<>\"]*[^\s,;<>\".)])")
 _SECTIONS: Final = (
     ("numbers", "answer"),

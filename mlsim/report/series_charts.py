@@ -38,11 +38,14 @@ _AXES: Final = {
 
 _LOGARITHMIC: Final = ("conductivity_298K_mS_cm",)
 _LOOKS: Final = (
-    ("glass", "amorphous", False, "circle", MODEL, "o"),
-    ("crystal", "crystalline", False, "square", SERIES[3], "s"),
-    ("glass, upper bound", "amorphous", True, "triangle-down-open", MODEL, "v"),
-    ("crystal, upper bound", "crystalline", True, "triangle-down-open", SERIES[3], "v"),
+    ("glass", "amorphous", "", "circle", MODEL, "o"),
+    ("crystal", "crystalline", "", "square", SERIES[3], "s"),
+    ("glass, line of a liquid", "amorphous", "liquid", "circle-open", MODEL, "o"),
+    ("crystal, line of a liquid", "crystalline", "liquid", "square-open", SERIES[3], "s"),
+    ("glass, upper bound", "amorphous", "bound", "triangle-down-open", MODEL, "v"),
+    ("crystal, upper bound", "crystalline", "bound", "triangle-down-open", SERIES[3], "v"),
 )
+"""Legend, phase, kind (see `_kind`), plotly symbol, colour and matplotlib marker; those not to be trusted are open."""
 
 
 def axes_of(ions: Ions) -> dict[str, tuple[str, str]]:
@@ -91,7 +94,7 @@ def series_alts(members: Sequence[Member]) -> dict[str, str]:
     alts: dict[str, str] = {}
     for name, (words, unit) in axes_of(ions_of_members(members)).items():
         points = points_of(members, name)
-        said = [f"{p.member.label} {value_text(p.row)}" for p in points]
+        said = [f"{p.member.label} {value_text(p.row)}{' (line of a liquid)' if p.of_liquid else ''}" for p in points]
         if said:
             alts[f"series-x_{name}"] = f"{words} in {unit} against composition: {join_words(said)}."
     labels = join_words([member.label for member in members])
@@ -109,8 +112,8 @@ def against_composition(members: Sequence[Member], name: str) -> Chart | None:
     if len(points) < 2:
         return None
     data: list[dict[str, Any]] = []
-    for label, phase, bound, symbol, colour, _ in _LOOKS:
-        chosen = [p for p in points if p.member.phase == phase and p.bound == bound]
+    for label, phase, kind, symbol, colour, _ in _LOOKS:
+        chosen = [p for p in points if p.member.phase == phase and _kind(p) == kind]
         if chosen:
             data.append(_markers(chosen, label, symbol, colour))
     data += _published(points, name)
@@ -121,6 +124,10 @@ def against_composition(members: Sequence[Member], name: str) -> Chart | None:
     formula = "Li<sub>2+2<i>x</i></sub>ZrCl<sub>4</sub>O<sub>1+<i>x</i></sub>"
     x = axis(_x_title(members, "<i>x</i>", formula), **ticks, zeroline=False)
     return chart(data, x, axis(f"{words} ({unit})", **log), height=340)
+
+
+def _kind(point: Point) -> str:
+    return "bound" if point.bound else "liquid" if point.of_liquid else ""
 
 
 def _x_title(members: Sequence[Member], x: str, formula: str) -> str:
@@ -214,9 +221,11 @@ def _arrhenius_together(members: Sequence[Member]) -> Chart | None:
             for p in hot_first
         ]
         shared = {"type": "scatter", "name": lowered(member.label), "legendgroup": member.label}
+        fit = [{**trace, **shared, "showlegend": trace.get("mode") == "lines"} for trace in line_of_fit(part, colour)]
         data.append(
             {
                 **shared,
+                "showlegend": not fit,  # a line shows the colour better than a point, the first of which may be open
                 "mode": "markers",
                 "x": rounded([1000 / p.temperature_K for p in hot_first]),
                 "y": rounded(values),
@@ -224,10 +233,7 @@ def _arrhenius_together(members: Sequence[Member]) -> Chart | None:
                 "marker": {"size": 8, "color": colour, "symbol": symbols, "line": {"width": 1.4, "color": colour}},
             }
         )
-        data += [
-            {**trace, "name": lowered(member.label), "legendgroup": member.label, "showlegend": False}
-            for trace in line_of_fit(part, colour)
-        ]
+        data += fit
         data += _published_point(member, part, colour)
     if not data:
         return None
@@ -265,12 +271,12 @@ def draw_against_composition(figure: Figure, members: Sequence[Member], names: S
     places = places_of(members)
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         points = points_of(members, name)
-        for label, phase, bound, _, colour, marker in _LOOKS:
-            chosen = [p for p in points if p.member.phase == phase and p.bound == bound]
+        for label, phase, kind, _, colour, marker in _LOOKS:
+            chosen = [p for p in points if p.member.phase == phase and _kind(p) == kind]
             if chosen:
                 x, y = [p.place for p in chosen], [p.value for p in chosen]
-                error = None if bound else list(zip(*(p.errors for p in chosen), strict=True))
-                fill = {"markerfacecolor": "none"} if bound else {}
+                error = None if kind == "bound" else list(zip(*(p.errors for p in chosen), strict=True))
+                fill = {"markerfacecolor": "none"} if kind else {}
                 axes.errorbar(x, y, yerr=error, fmt=marker, color=colour, label=label, **fill)
         known = [(p.place, found) for p in points if (found := p.member.published(name)) is not None]
         if known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlsim.curve import Estimate
 from mlsim.errors import DataError
@@ -14,7 +14,7 @@ from mlsim.report.differences import CONFIDENCE, Difference, differences, family
 from mlsim.report.ions import Ions
 from mlsim.report.series_charts import axes_of, ions_of_members
 from mlsim.report.series_points import Member
-from mlsim.report.words import full_label, join_listed, number_text, unit_text, value_text
+from mlsim.report.words import full_label, join_listed, join_words, number_text, unit_text, value_text
 
 __all__ = ["ComparedRow", "ComparedSystems", "compared_systems"]
 
@@ -51,12 +51,13 @@ class ComparedRow:
 
 @dataclass(frozen=True)
 class ComparedSystems:
-    """Two systems by name in words, what people ask for first, and all else that was compared."""
+    """Two systems by name in words, what people ask for first, all else that was compared, and which flow where."""
 
     first: str
     second: str
     rows: tuple[ComparedRow, ...]
     others: tuple[ComparedRow, ...]
+    liquids: tuple[str, ...] = ()
 
     @property
     def answer(self) -> str:
@@ -92,7 +93,8 @@ def compared_systems(campaign: Campaign, members: Sequence[Member]) -> tuple[lis
             remarks.append(f"{first.label} beside {second.label}: the numbers of both are not there")
             continue
         try:
-            found.append(_compared(first.label, second.label, first.run.result, second.run.result, order))
+            compared = _compared(first.label, second.label, first.run.result, second.run.result, order)
+            found.append(replace(compared, liquids=_liquids(first, second)))
         except DataError as error:
             remarks.append(f"{first.label} beside {second.label}: {error}")
     return found, remarks
@@ -104,6 +106,13 @@ def _compared(first: str, second: str, ours: Result, theirs: Result, order: Mapp
     asked = sorted((one for one in found if one.first.name in order), key=lambda one: order[one.first.name])
     others = [one for one in found if one.first.name not in order and one.estimate is not None]
     return ComparedSystems(first, second, tuple(_row(one) for one in asked), tuple(_row(one) for one in others))
+
+
+def _liquids(*members: Member) -> tuple[str, ...]:
+    flows = [(m.label, join_words([f"{t:g}" for t in m.liquid_K])) for m in members if m.liquid_K]
+    return tuple(
+        f"The framework of {label} flows at {kelvin} K: its transport is that of a liquid." for label, kelvin in flows
+    )
 
 
 def _order(ions: Ions) -> dict[str, int]:
@@ -142,7 +151,7 @@ def _difference(estimate: Estimate) -> str:
     ('× 0.66 (0.44 to 0.99)', '0.200 ± 0.050')
     """
     if estimate.unit != "ln":
-        return number_text(estimate.value, estimate.standard_error).replace("-", "−")
+        return number_text(estimate.value, estimate.standard_error)
     error = estimate.standard_error or 0.0
     ends = (_ratio(estimate.value + sign * error) for sign in (-1, 0, 1))
     low, middle, high = ends

@@ -6,15 +6,15 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from mlsim.errors import SettingsError
 from mlsim.io.atomic import atomic_write_text
-from mlsim.io.campaign import CAMPAIGN, Campaign
+from mlsim.io.campaign import CAMPAIGN, Campaign, CampaignCost
 from mlsim.io.series import ReportSeries
 from mlsim.report.comparison import EXTRAPOLATED, compared, interval_95
-from mlsim.report.convergence import liquid_temperatures_K
 from mlsim.report.differences import CONFIDENCE, holm, probability_of_difference
 from mlsim.report.figure import FORMATS
 from mlsim.report.figures import save_figure
@@ -24,25 +24,25 @@ from mlsim.report.mixed import refuse_mixed_series
 from mlsim.report.page import page_text, scenes_of, templates
 from mlsim.report.series_charts import axes_of, draw_against_composition, ions_of_members, series_alts, series_charts
 from mlsim.report.series_comparisons import compared_systems
-from mlsim.report.series_points import Member, Point, campaign_members, folder_members, points_of
+from mlsim.report.series_points import OF_LINE, Member, Point, campaign_members, folder_members, points_of
 from mlsim.report.view import View, view_of
 from mlsim.report.words import join_words, published_text, value_text
 
 __all__ = ["SeriesRow", "series_rows", "series_summary", "write_series_report"]
 
-_ANSWERS: Final = ("conductivity_298K_mS_cm", "activation_energy_eV")
 _DETAILS: Final = re.compile(r" \((?![\d., and]+ K\))[^()]*\)")
 """What stands in brackets, but for temperatures."""
 
 
 @dataclass(frozen=True)
 class SeriesRow:
-    """One member in the table on top: numbers, published ones and their difference as text, by name of the quantity."""
+    """One member in the table on top: numbers, published ones, differences and caveats as text, by quantity."""
 
     member: Member
     ours: dict[str, str]
     published: dict[str, str]
     difference: dict[str, str]
+    caveats: dict[str, str]
     n: int
 
 
@@ -108,13 +108,15 @@ def series_rows(members: Sequence[Member]) -> list[SeriesRow]:
             for name, ref in known.items()
         }
         n = max((row.estimate.n_independent for row in found.values()), default=0)
-        rows.append(SeriesRow(member, ours, published, _differences(member, columns), n))
+        liquid = dict.fromkeys(OF_LINE, "line of a liquid") if member.liquid_K else {}
+        caveats = {name: words for name, words in liquid.items() if name in found}
+        rows.append(SeriesRow(member, ours, published, _differences(member, columns), caveats, n))
     return rows
 
 
 def _columns(members: Sequence[Member]) -> tuple[str, ...]:
     """Return the quantities of the table on top."""
-    return (*_ANSWERS, "density_g_cm3", *_shell(ions_of_members(members)))
+    return (*OF_LINE, "density_g_cm3", *_shell(ions_of_members(members)))
 
 
 def _shell(ions: Ions) -> tuple[str, ...]:
@@ -126,7 +128,7 @@ def _differences(member: Member, columns: Sequence[str]) -> dict[str, str]:
     result = None if member.run is None else member.run.result
     rows = compared(() if result is None else result.rows)
     return {
-        row.name: f"{row.difference:+.1f}, {row.verdict}"
+        row.name: f"{row.difference:+.1f}, {row.verdict}".replace("-", "−")
         for row in rows
         if row.name in columns and row.difference is not None
     }
@@ -137,9 +139,9 @@ def series_summary(members: Sequence[Member]) -> str:
     there = [member for member in members if member.run is not None]
     text = f"{len(there)} of {len(members)} systems {'has' if len(there) == 1 else 'have'} results."
     axes = axes_of(ions_of_members(members))
-    for name in _ANSWERS:
+    for name in OF_LINE:
         words, unit = axes[name]
-        points = [p for p in points_of(members, name) if not (p.bound or _line_of_a_liquid(p.member))]
+        points = [p for p in points_of(members, name) if not (p.bound or p.member.liquid_K)]
         if not points:
             text += f" No {words} was determined."
             continue
@@ -150,10 +152,10 @@ def series_summary(members: Sequence[Member]) -> str:
         if known:
             said = [f"{label} {published_text(ref.value, ref.standard_error)}" for label, ref in known]
             text += f" Published: {join_words(said)}."
-    liquid = [member.label for member in there if _line_of_a_liquid(member)]
+    liquid = [member.label for member in there if member.liquid_K]
     if liquid:
         text += f" Not counted: {join_words(liquid)}, whose framework flows, so that the line is that of a liquid."
-    if not any(points_of(members, name) for name in _ANSWERS):
+    if not any(points_of(members, name) for name in OF_LINE):
         return text
     text += " After ± stands one standard error; errors are statistical, over independent glasses"
     return text + "; those of the potential, the size and the cooling rate come on top."
@@ -179,11 +181,6 @@ def _conductivities(points: Sequence[Point], words: str, unit: str) -> str:
     spans = list(dict.fromkeys(f"{span[1]}–{span[2]} K" for span in found if span))
     start = f" from {join_words(spans)}" if spans else ""
     return f"{text} It is extrapolated{start} and assumes a Haven ratio of 1."
-
-
-def _line_of_a_liquid(member: Member) -> bool:
-    series = None if member.run is None else member.run.series
-    return series is not None and bool(liquid_temperatures_K(series))
 
 
 def _interval(member: Member) -> tuple[str, str] | None:
@@ -247,8 +244,31 @@ def _words(members: Sequence[Member], campaign: Campaign | None) -> dict[str, An
         "remarks": remarks,
         "methods": [] if campaign is None else series_methods(campaign.settings),
         "settings": [] if campaign is None else all_settings(campaign.settings),
-        "cost": None if campaign is None else campaign.cost,
+        "cost": None if campaign is None or campaign.cost is None else _cost_words(campaign.cost),
     }
+
+
+def _cost_words(cost: CampaignCost) -> str:
+    """Return what a campaign took and when, in one sentence; empty when nothing is known.
+
+    Examples
+    --------
+    >>> first, last = "2026-05-02T12:07:07+00:00", "2026-05-03T02:00:00+02:00"
+    >>> _cost_words(CampaignCost(steps=14_100_000, processor_s=30168, first=first, last=last))
+    '14.1 million time steps, 8.4 processor hours, from 2026-05-02 12:07 UTC to 2026-05-03 00:00 UTC.'
+    """
+    parts = [] if cost.steps is None else [f"{cost.steps / 1e6:.3g} million time steps"]
+    parts += [] if cost.processor_s is None else [f"{cost.processor_s / 3600:.2g} processor hours"]
+    parts += [] if cost.first is None or cost.last is None else [f"from {_minute(cost.first)} to {_minute(cost.last)}"]
+    return f"{', '.join(parts)}." if parts else ""
+
+
+def _minute(time: str) -> str:
+    """Return a moment in UTC without its seconds; what is no moment as it is."""
+    try:
+        return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return time
 
 
 def _potential(member: Member) -> str | None:
@@ -262,7 +282,7 @@ def _figures(members: Sequence[Member], folder: Path, formats: Sequence[str]) ->
     ions = ions_of_members(members)
     axes, pair = axes_of(ions), f"{ions.center}_{ions.center}".lower()
     pairs = (
-        ("conductivity", _ANSWERS),
+        ("conductivity", OF_LINE),
         ("shell", _shell(ions)),
         ("links", (f"{pair}_corner_{ions.bridging[0].lower()}_fraction", f"{pair}_edge_fraction")),
         ("density", ("density_g_cm3", "glass_transition_K")),

@@ -15,8 +15,12 @@ from mlsim.io.campaign import CAMPAIGN, Campaign, CampaignSystem, read_campaign
 from mlsim.io.published import published_sample
 from mlsim.io.results import QuantityRow, Reference
 from mlsim.io.run_folder import RunFolder, read_refinement, read_run
+from mlsim.report.convergence import liquid_temperatures_K
 
-__all__ = ["Member", "Point", "campaign_members", "folder_members", "places_of", "points_of"]
+__all__ = ["OF_LINE", "Member", "Point", "campaign_members", "folder_members", "places_of", "points_of"]
+
+OF_LINE: Final = ("conductivity_298K_mS_cm", "activation_energy_eV")
+"""Quantities that come from the Arrhenius line."""
 
 _STEP_OUTSIDE: Final = 0.3
 
@@ -48,6 +52,12 @@ class Member:
         """Return a number of the run that has no temperature, or None."""
         return None if self.run is None or self.run.result is None else self.run.result.row(name)
 
+    @property
+    def liquid_K(self) -> list[float]:
+        """Temperatures of its Arrhenius line at which the framework flows, K; none when it is the line of a solid."""
+        series = None if self.run is None else self.run.series
+        return [] if series is None else liquid_temperatures_K(series)
+
     def published(self, name: str) -> Reference | None:
         """Return what is published about that number for this composition: of a glass only."""
         row = self.row(name)
@@ -74,6 +84,11 @@ class Point:
     def bound(self) -> bool:
         """Whether it is only a bound from above."""
         return self.row.is_upper_bound
+
+    @property
+    def of_liquid(self) -> bool:
+        """Whether it comes from an Arrhenius line at which the framework flows."""
+        return self.row.name in OF_LINE and bool(self.member.liquid_K)
 
     @property
     def errors(self) -> tuple[float, float]:

@@ -234,9 +234,11 @@ def subscripts(formula: str) -> list[tuple[str, bool]]:
     --------
     >>> subscripts("Li3ZrCl4O1.5")
     [('Li', False), ('3', True), ('ZrCl', False), ('4', True), ('O', False), ('1.5', True)]
+    >>> subscripts("LiO(1+x)")
+    [('LiO', False), ('1+x', True)]
     """
-    pieces = re.split(r"(?<=[A-Za-z)])(\d+(?:\.\d+)?)", formula)
-    return [(piece, number % 2 == 1) for number, piece in enumerate(pieces) if piece]
+    pieces = re.split(r"(?<=[A-Za-z)])(\d+(?:\.\d+)?|\(\d+\+\d*x\))", formula)
+    return [(piece.strip("()") if n % 2 else piece, n % 2 == 1) for n, piece in enumerate(pieces) if piece]
 
 
 def ratio_errors(values: Sequence[float], errors: Sequence[float | None]) -> tuple[list[float], list[float]]:
@@ -271,18 +273,23 @@ def number_text(value: float, standard_error: float | None = None) -> str:
     ('2.071 ± 0.031', '0.294', '(1.23 ± 0.12) × 10⁻⁷')
     >>> number_text(float("nan")), number_text(0.1, 0.0)
     ('not determined', '0.1 (no spread)')
+    >>> number_text(-42.0, 15.0), number_text(-4.2e-5)
+    ('−42 ± 15', '−4.2 × 10⁻⁵')
     """
+    if value < 0:
+        text = number_text(-value, standard_error)
+        return f"(−{text[1:]}" if text.startswith("(") else f"−{text}"
     if not math.isfinite(value):
         return "not determined"
     error = standard_error if standard_error is not None and math.isfinite(standard_error) else None
-    largest = max(abs(value), error or 0.0)
+    largest = max(value, error or 0.0)
     if largest and not 1e-3 <= largest < 1e4:
         exponent = math.floor(math.log10(largest))
         power = f" × 10{str(exponent).translate(_SUPERSCRIPT)}"
         inner = number_text(value / 10**exponent, None if error is None else error / 10**exponent)
         return f"({inner}){power}" if error is not None else f"{inner}{power}"
     if error is None:
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+        return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
     if error == 0:
         return f"{value:.4g} (no spread)"
     digits = min(6, max(0, 1 - math.floor(math.log10(error))))
