@@ -61,7 +61,7 @@ _NAMES = {
     "IonicConductivity MeanSquaredDisplacement Percolation ROOM_TEMPERATURE_K SurroundingsMobility "
     "VanHove Vibrations Vogel ageing anion_counts arrhenius attempt_frequency carriers_per_A3 "
     "charge_diffusivity charge_displacement conductivity conductivity_nernst_einstein diffusivities "
-    "diffusivity equilibrated equilibration_frame framework_diffusivities framework_undecided "
+    "diffusivity equilibrated equilibration_frame fastest_in_framework framework_diffusivities framework_undecided "
     "harmonic_vibrations haven_ratio hop_statistics "
     "hops_of ion_density ionic_conductivity liquid_reason liquids_to_leave_out mean_squared_displacement "
     "mobility_by_surroundings "

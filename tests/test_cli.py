@@ -404,6 +404,11 @@ def test_temperatures_above_the_glass_transition_are_left_out_unless_asked(run: 
             "error: thermo.csv: first line is 'time,x', expected the thermo.csv of mlsim: time_ps,temperature_K"
         )
     )
+    np.savetxt("thermo.csv", table[:20], delimiter=",", header=head, comments="")
+    code, _, errors = run("transport", *given, "x.json")  # too short for a kink: the diffusivities stand
+    assert code == 0 and "note: glass transition: the log holds a quench of" in errors
+    rows = {row["name"] for row in json.loads(Path("x.json").read_text())["quantities"]}
+    assert "conductivity_298K_mS_cm" in rows and "glass_transition_K" not in rows
     short = (files[0], "--temperature-K", "500", "--interval-ps", "1", "--discard-ps", "900", "-o", "w.json")
     assert run("transport", *short)[2] == "error: --discard-ps 900: walk-0.extxyz is 399 ps long\n"
 
@@ -420,6 +425,7 @@ def test_a_framework_that_flows_is_a_liquid_and_left_out_unless_asked(run: Run) 
     assert "note: 800 K left out: Zr diffuses as well (" in errors
     assert "): a liquid on the time scale of these runs" in errors
     rows = {row["name"]: row for row in json.loads(Path("t.json").read_text())["quantities"]}
+    assert rows["zr_diffusivity_cm2_s"]["value"] > 0 and rows["zr_diffusivity_cm2_s"]["temperature_K"] == 800
     assert "500 to 600 K" in rows["activation_energy_eV"]["method"]
     assert run("transport", *given, "u.json", "--include-above-tg")[0] == 0
     rows = {row["name"]: row for row in json.loads(Path("u.json").read_text())["quantities"]}

@@ -49,6 +49,19 @@ def test_two_runs_stand_side_by_side_with_what_differs(tmp_path: Path, capsys: p
     assert code == 2 and "is there already" in err
 
 
+def test_in_a_file_no_word_of_a_verdict_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = _said(capsys, _run(tmp_path / "a", 0.25, 114), _run(tmp_path / "b", 0.255, 230))
+    line = next(line for line in out.splitlines() if "Activation energy" in line)
+    assert line.rstrip().endswith("no difference seen")
+    assert "(Holm); differs: corrected p < 0.05" in out
+
+
+def test_the_folder_of_a_campaign_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "campaign.json").write_text("{}")
+    code, _, err = _said(capsys, tmp_path, tmp_path)
+    assert code == 2 and err.endswith("is the folder of a campaign; compare the folders of two of its systems\n")
+
+
 def test_a_run_stands_beside_published_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = _said(
         capsys, _run(tmp_path / "a", 0.25, 114), shipped_folder("data") / "li3zrcl4o1.5" / "published.yaml"

@@ -62,12 +62,16 @@ def compare(
 
 def _read(path: Path) -> tuple[RunFolder, Result]:
     """Return what lies in the folder of a run, or beside its result.json, and the numbers; without a refinement."""
+    from mlsim.errors import SettingsError
+    from mlsim.io.campaign import CAMPAIGN
     from mlsim.io.results import read_result
     from mlsim.io.run_folder import RunFolder
     from mlsim.io.series import read_series
     from mlsim.study import manifest_of
 
     numbers = path / "result.json" if path.is_dir() else path
+    if path.is_dir() and not numbers.exists() and (path / CAMPAIGN).is_file():
+        raise SettingsError(f"{path}: is the folder of a campaign; compare the folders of two of its systems")
     result = read_result(numbers)
     if numbers.name != "result.json":
         return RunFolder(path, result, None), result

@@ -27,6 +27,7 @@ __all__ = ["PlainStudyDisplay", "announced", "print_outcome", "print_rows", "pri
 
 _RATE_WINDOW_S: Final = 60.0
 _TABLE_WIDTH: Final = 134  # in a file
+_WIDEST_TABLE: Final = 200  # in a file, of words that must not be cut
 _LABEL_WIDTH: Final = 34  # what the first column keeps where there is that much room
 _ROOM_FOR_VERDICT, _ROOM_FOR_SOURCE = 116, 132
 
@@ -226,7 +227,7 @@ def print_rows(rows: Sequence[QuantityRow]) -> None:
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> None:
     """Print words and numbers as a table, the first and the last column to the left; a row of one cell is a heading."""
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False, caption=caption, caption_justify="left")
-    console = _console()
+    console = _console(_WIDEST_TABLE)
     label = max((len(row[0]) for row in rows), default=0) if console.width >= _TABLE_WIDTH else 0
     table.add_column(columns[0], min_width=min(label, _LABEL_WIDTH))
     for number, name in enumerate(columns[1:], start=1):
@@ -264,6 +265,7 @@ def _table(rows: Sequence[Comparison], width: int, source: str = "") -> Table:
     return table
 
 
-def _console() -> Console:
+def _console(width: int = _TABLE_WIDTH) -> Console:
+    """Return a console as wide as the terminal, in a file of a given width."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_TABLE_WIDTH)
+    return console if console.is_terminal else Console(highlight=False, width=width)

@@ -116,9 +116,12 @@ def _at_one_temperature(
 
     pair = diffusivities(group, element, drift=drift, temperature_K=kelvin)
     rows = _rows_at(pair, group, element, charges)
+    framework = framework_diffusivities(group, element, temperature_K=kelvin)
+    rows += [
+        row(f"{d.label.lower()}_diffusivity_cm2_s", d.diffusivity, _method(d, "single ions"), kelvin) for d in framework
+    ]
     for note in pair[0].notes:
         _say(f"{kelvin:g} K: {note}")
-    framework = framework_diffusivities(group, element, temperature_K=kelvin)
     reason = liquid_reason(framework)
     if reason is not None:
         _say(f"{kelvin:g} K: {reason}")
@@ -131,19 +134,13 @@ def _rows_at(
     pair: tuple[Diffusion, Diffusion], group: Sequence[Trajectory], element: str, charges: Mapping[str, float]
 ) -> list[QuantityRow]:
     """Return what is known at one temperature."""
-    from mlsim.io.results import UPPER_BOUND
     from mlsim.transport import ageing, carriers_per_A3, conductivity, haven_ratio
 
     tracer, together = pair
     kelvin, carriers, ion = tracer.temperature_K, carriers_per_A3(group, element), element.lower()
     charge = charges[element]
 
-    def method(found: Diffusion, of: str) -> str:
-        said = found.reason if found.diffusive else f"{UPPER_BOUND} (95 %), {found.reason}"
-        against = "" if found.drift == "none" else f"; against the {found.drift}"
-        return f"{said}; {of}{against}"
-
-    alone, collective = method(tracer, "single ions"), method(together, f"all {element} together")
+    alone, collective = _method(tracer, "single ions"), _method(together, f"all {element} together")
     rows = [
         row(f"{ion}_diffusivity_cm2_s", tracer.diffusivity, alone, kelvin),
         row(f"{ion}_charge_diffusivity_cm2_s", together.diffusivity, collective, kelvin),
@@ -161,6 +158,15 @@ def _rows_at(
         if slowing.standard_error and abs(slowing.value - 1) > 2 * slowing.standard_error:
             _say(f"{kelvin:g} K: not stationary, {element} in the second half moves {slowing} times as fast")
     return rows
+
+
+def _method(found: Diffusion, of: str) -> str:
+    """Return where a diffusivity comes from, and against what displacements were taken."""
+    from mlsim.io.results import UPPER_BOUND
+
+    said = found.reason if found.diffusive else f"{UPPER_BOUND} (95 %), {found.reason}"
+    against = "" if found.drift == "none" else f"; against the {found.drift}"
+    return f"{said}; {of}{against}"
 
 
 def _charges_in(groups: Groups, element: str, given: float | None) -> dict[str, float]:

@@ -201,6 +201,9 @@ class ArrheniusPoint(_Part):
     framework
         Whether the other elements rest, flow too (a liquid), or the runs are too short to tell; None in files of
         earlier versions.
+    fastest, fastest_over_ion
+        The element of the framework that moves fastest, and its diffusivity over that of the mobile ion: an upper bound
+        (95 %) unless the framework flows. None where neither is known, and in files of earlier versions.
     """
 
     temperature_K: Positive
@@ -211,6 +214,8 @@ class ArrheniusPoint(_Part):
     note: str = ""
     log_slope: FiniteFloat | None = None
     framework: Literal["rests", "undecided", "flows"] | None = None
+    fastest: str | None = None
+    fastest_over_ion: NotNegative | None = None
 
     @property
     def is_liquid(self) -> bool:
@@ -280,6 +285,26 @@ class QuenchPart(_Part):
         names = [name for name in type(self).model_fields if not name.startswith("kink")]
         _same_length(**{name: getattr(self, name) for name in names})
         return self
+
+
+class CommitteePart(_Part):
+    """How far a committee disagreed during the molecular dynamics of all runs at one temperature.
+
+    Attributes
+    ----------
+    temperature_K
+        K.
+    percentiles_eV_A
+        Of the largest deviation on an atom over the logged steps, eV/Å: from the smallest to the largest in steps of
+        one per cent, shape (101,).
+    """
+
+    temperature_K: Positive
+    percentiles_eV_A: Annotated[Numbers, Field(min_length=101, max_length=101)]
+
+    def share_above(self, limit_eV_A: float) -> float:
+        """Return the share of the steps whose deviation is above a limit, to one per cent."""
+        return sum(value > limit_eV_A for value in self.percentiles_eV_A[:-1]) / 100
 
 
 class ThermoPart(_Part):
@@ -389,6 +414,8 @@ class ReportSeries(_Part):
         labels of `cl_by_zr`: the number of Zr neighbours, "0", "1", "2", ...
     msd, arrhenius, thermo
         Transport and histories.
+    committee_md
+        How far the committee disagreed in the molecular dynamics behind the transport; empty without one.
     missing
         For a section that is empty: why, in one sentence.
     """
@@ -416,6 +443,7 @@ class ReportSeries(_Part):
     msd: tuple[MsdPart, ...] = ()
     arrhenius: ArrheniusPart | None = None
     thermo: tuple[ThermoPart, ...] = ()
+    committee_md: tuple[CommitteePart, ...] = ()
     missing: dict[Section, str] = Field(default_factory=dict)
 
     @property

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from mlsim.io.series import ReportSeries, ThermoPart
+from mlsim.io.series import CommitteePart, ReportSeries, ThermoPart
 from mlsim.report.palette import DATA
 from mlsim.report.quench_charts import committee
 from mlsim.report.traces import Chart, peaks_kept
+from mlsim.report.words import join_words
 
-__all__ = ["committee_chart"]
+__all__ = ["committee_chart", "committee_in_words"]
 
 _LIMITS: Final = (("warns", "dot"), ("stops", "dash"))
 
@@ -29,6 +31,25 @@ def committee_chart(series: ReportSeries, limits: tuple[float, float] | None) ->
         return drawn
     ends = [min(trace["x"][0] for trace in drawn["data"]), max(trace["x"][-1] for trace in drawn["data"])]
     return {**drawn, "data": [*drawn["data"], *_lines(limits, ends)]}
+
+
+def committee_in_words(parts: Sequence[CommitteePart], limits: tuple[float, float] | None) -> str:
+    """Return how far a committee disagreed during the molecular dynamics; empty where that is not known."""
+    if not parts:
+        return ""
+    largest = max(parts, key=lambda part: part.percentiles_eV_A[-1])
+    text = (
+        "In the molecular dynamics behind the transport the largest disagreement on an atom was "
+        f"{largest.percentiles_eV_A[-1]:.2g} eV/Å, at {largest.temperature_K:g} K"
+    )
+    if limits is None:
+        return f"{text}."
+    shares = join_words([f"{100 * part.share_above(limits[0]):.0f} %" for part in parts])
+    kelvin = join_words([f"{part.temperature_K:g}" for part in parts])
+    return (
+        f"{text}; above the warning limit of {limits[0]:.2g} eV/Å were {shares} of the steps at {kelvin} K. The limit "
+        "was calibrated on small frames: the largest of the many atoms of a cell passes it sooner."
+    )
 
 
 def _peaks(part: ThermoPart) -> ThermoPart:

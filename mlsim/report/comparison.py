@@ -25,12 +25,22 @@ from mlsim.report.words import (
     join_listed,
     join_words,
     label_of,
+    number_text,
     published_text,
     unit_text,
     value_text,
 )
 
-__all__ = ["EXTRAPOLATED", "Comparison", "compared", "comparisons", "interval_95", "summary", "without_error_note"]
+__all__ = [
+    "EXTRAPOLATED",
+    "Comparison",
+    "compared",
+    "comparisons",
+    "haven_over_line",
+    "interval_95",
+    "summary",
+    "without_error_note",
+]
 
 Verdict = Literal["", "no error", "one glass", "compatible", "undecided", "differs"]
 
@@ -255,28 +265,53 @@ def _outside_and_undecided(result: Result, row: QuantityRow, interval: tuple[str
 def _haven(result: Result, conductivity: QuantityRow, series: ReportSeries) -> str:
     """Say that the ions were taken as independent, and what the Haven ratio that was seen would change.
 
-    That of the hottest temperature of the Arrhenius line, else of the glass. It is measured far above 298 K: where one
-    is within its 95 % interval nothing is turned into a conductivity.
+    It is measured far above 298 K: where one is within its 95 % interval nothing is turned into a conductivity.
     """
     assumed = "assuming a Haven ratio of 1"
+    found = haven_over_line(result, series)
+    if found is None:
+        return assumed
+    ratio, temperatures, liquid = found
+    at = f" at {temperatures} K" if temperatures else ""
+    at += ", in the liquid" if liquid else ""
+    value, error = ratio.value, ratio.standard_error or 0.0
+    held = f"{number_text(value, ratio.standard_error)}{at}".replace(" ", _HARD_SPACE)
+    factor = None if ratio.n_independent < 2 else critical_difference(error, ratio.n_independent, 0.0)
+    if factor is None:
+        return f"{assumed} ({held}, its error not known)"
+    if abs(value - 1) <= factor * error:
+        return f"{assumed} ({held}, compatible with it at 95{_HARD_SPACE}%)"
+    seen = f"{conductivity.estimate.value / value:.2g} {unit_text(conductivity.estimate.unit)}"
+    return f"{assumed} ({held}; if it held at 298 K, impedance would see about {seen.replace(' ', _HARD_SPACE)})"
+
+
+def haven_over_line(result: Result, series: ReportSeries) -> tuple[Estimate, str, bool] | None:
+    """Return the Haven ratio, the temperatures (K) it is from, and whether the framework flows at one of them.
+
+    The mean over the temperatures of the Arrhenius line, weighted by 1/error²: one at a time they are too uncertain to
+    set apart from one. Its n is the sum of n - 1 over the temperatures, plus one. Where the line has fewer than two,
+    that of the hottest temperature, of the glass if it can be.
+    """
     rows = [row for row in result.rows if row.name == "haven_ratio" and row.estimate.value > 0]
     if not rows:
-        return assumed
+        return None
     points = () if series.arrhenius is None else series.arrhenius.points
     line = {point.temperature_K for point in points if point.used}
     liquid = {point.temperature_K for point in points if point.is_liquid}
-    row = max(rows, key=lambda r: (r.temperature_K in line, r.temperature_K not in liquid, r.temperature_K or 0))
-    at = "" if row.temperature_K is None else f" at {row.temperature_K:g} K"
-    at += ", in the liquid" if row.temperature_K in liquid else ""
-    error = row.estimate.standard_error or 0.0
-    factor = None if row.estimate.n_independent < 2 else critical_difference(error, row.estimate.n_independent, 0.0)
-    if factor is None:
-        return f"{assumed} ({_value(row)}{at}, its error not known)"
-    if abs(row.estimate.value - 1) <= factor * error:
-        return f"{assumed} ({_value(row)}{at}, compatible with it at 95{_HARD_SPACE}%)"
-    seen = f"{conductivity.estimate.value / row.estimate.value:.2g} {unit_text(conductivity.estimate.unit)}"
-    held = f"{_value(row)}{at}"
-    return f"{assumed} ({held}; if it held at 298 K, impedance would see about {seen.replace(' ', _HARD_SPACE)})"
+    pooled = [row for row in rows if row.temperature_K in line and row.estimate.standard_error]
+    pooled = [row for row in pooled if row.estimate.n_independent > 1]
+    if len(pooled) < 2:
+        row = max(rows, key=lambda r: (r.temperature_K in line, r.temperature_K not in liquid, r.temperature_K or 0))
+        return row.estimate, "" if row.temperature_K is None else f"{row.temperature_K:g}", row.temperature_K in liquid
+    weights = [(row.estimate.standard_error or 0.0) ** -2 for row in pooled]
+    mean = sum(w * row.estimate.value for w, row in zip(weights, pooled, strict=True)) / sum(weights)
+    n = 1 + sum(row.estimate.n_independent - 1 for row in pooled)
+    kelvin = sorted(row.temperature_K or 0.0 for row in pooled)
+    return (
+        Estimate(mean, sum(weights) ** -0.5, n, "1"),
+        f"{kelvin[0]:g}–{kelvin[-1]:g}",
+        any(t in liquid for t in kelvin),
+    )
 
 
 def _verdicts(result: Result) -> str:
@@ -302,7 +337,7 @@ def _taken_as_exact(differ: Sequence[Comparison]) -> str:
         return ""
     if len(differ) == 1:
         return " That value was published without an error, so taken as exact."
-    which = "All of these values" if n == len(differ) else f"{_number_word(n)} of these values"
+    which = f"All {_number_word(n).lower()} of these" if n == len(differ) else f"{_number_word(n)} of these values"
     return f" {which} {'was' if n == 1 else 'were'} published without an error, so taken as exact."
 
 

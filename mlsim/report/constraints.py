@@ -12,7 +12,6 @@ from scipy.special import stdtrit
 from mlsim.composition import Composition
 from mlsim.errors import MlsimError
 from mlsim.io.results import QuantityRow
-from mlsim.io.series import ArrheniusPart
 from mlsim.report.words import number_text, pair_text, unit_text
 
 __all__ = ["extrapolated", "kinks", "limits_of", "pair_behind", "sampled", "xray_weights"]
@@ -27,7 +26,7 @@ _ANION: Final = re.compile(r"([a-z]{1,2})_(?:terminal|bridging|no_[a-z]+|with_([
 
 
 def limits_of(
-    row: QuantityRow, weights: Mapping[str, float], verdicts: Mapping[str, str], line: ArrheniusPart | None = None
+    row: QuantityRow, weights: Mapping[str, float], verdicts: Mapping[str, str], interval: tuple[str, str] | None = None
 ) -> str:
     """Return in words how far the sampling, the data and the extrapolation constrain a number.
 
@@ -39,10 +38,10 @@ def limits_of(
         From `xray_weights`; empty where the composition is not known.
     verdicts
         By name: what sets the number in a refinement, as `mlsim rmc` judges it.
-    line
-        The Arrhenius line, for what is extrapolated along it.
+    interval
+        Ends of the 95 % interval of the conductivity at 298 K.
     """
-    parts = [extrapolated(row, line) or sampled(row)]
+    parts = [extrapolated(row, interval) or sampled(row)]
     if (found := _SPAN.search(row.method)) and not parts[0].startswith("extrapolated"):
         parts.append(f"line from {found[1]} to {found[2]} K")
     if counted := kinks(row.method):
@@ -94,22 +93,13 @@ def sampled(row: QuantityRow) -> str:
     return f"n = {estimate.n_independent} leaves {width}{relative} at 95 %"
 
 
-def extrapolated(row: QuantityRow, line: ArrheniusPart | None) -> str:
-    """Return the 95 % interval at the cold end of the Arrhenius line, on the scale of a conductivity at 298 K.
-
-    That of 68 % where the line, of an earlier version, has no other; the text says which.
-    """
+def extrapolated(row: QuantityRow, interval: tuple[str, str] | None) -> str:
+    """Return from where a number is extrapolated, and the 95 % interval of a conductivity at 298 K; else nothing."""
     found = _SPAN.search(row.method)
-    if found is None or "298K" not in row.name or line is None or line.line is None:
+    if found is None or "298K" not in row.name or interval is None:
         return ""
-    level, low, high = "95 %", line.line_low_95, line.line_high_95
-    if low is None or high is None:
-        level, low, high = "68 %", line.line_low, line.line_high
-    if low is None or high is None or not row.estimate.value > 0:
-        return ""
-    ends = " to ".join(f"{row.estimate.value * bound[-1] / line.line.y[-1]:.2g}" for bound in (low, high))
     unit = unit_text(row.estimate.unit)
-    return f"extrapolated from {found[1]}–{found[2]} K: {ends} {unit} at {level}, the errors of its points as known"
+    return f"extrapolated from {found[1]}–{found[2]} K: {interval[0]} to {interval[1]} {unit} at 95 %"
 
 
 def pair_behind(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from mlsim.io.results import QuantityRow, Result
@@ -13,7 +14,7 @@ from mlsim.report.words import join_words, value_text
 from mlsim.transport.equilibration import has_settled
 from mlsim.transport.fit_window import grows_as_time
 
-__all__ = ["convergence", "liquid_temperatures_K"]
+__all__ = ["convergence", "framework_pace", "liquid_temperatures_K", "transition_is_known", "undecided_temperatures_K"]
 
 # what numbers in the series say now, where a file of an earlier version has it only in words
 _EXPONENT: Final = re.compile(r"MSD ~ t\^([\d.]+)")
@@ -23,16 +24,19 @@ _NO_KINK: Final = "glass transition: no kink"
 _SPREAD: Final = 0.05
 """Standard error of the glass transition over its value, below which the glasses agree on it."""
 
+_OFTEN_PERCENT: Final = 5
+"""Of the steps: a limit that 95 % of calibrated frames stay below is passed by the others."""
+
 Checked = tuple[list[str], list[str]]
 """What has converged, and what has not."""
 
 
-def convergence(result: Result, series: ReportSeries) -> tuple[tuple[str, str], ...]:
+def convergence(result: Result, series: ReportSeries, warns_eV_A: float | None = None) -> tuple[tuple[str, str], ...]:
     """Return "Converged" and "Not converged", each with what is, of what the run checks; empty where it checks nothing.
 
-    At the temperatures of the Arrhenius line the displacement of the mobile ion, the potential energy and the rest of
-    the framework; the kink of the quench, and the memory of the melt. Cell size and cooling rate take other runs to
-    check and are not in it.
+    At the temperatures of the Arrhenius line the displacement of the mobile ion, the potential energy, the rest of
+    the framework, and the disagreement of a committee that warns from a limit on (eV/Å); the kink of the quench, and
+    the memory of the melt. Cell size and cooling rate take other runs to check and are not in it.
     """
     checks = (
         _displacement(result, series),
@@ -40,6 +44,7 @@ def convergence(result: Result, series: ReportSeries) -> tuple[tuple[str, str], 
         _framework(series),
         _transition(result, series),
         _melt(series),
+        _committee(series, warns_eV_A),
     )
     settled = [words for good, _ in checks for words in good]
     open_ones = [words for _, bad in checks for words in bad]
@@ -64,7 +69,7 @@ def liquid_temperatures_K(series: ReportSeries) -> list[float]:
 
 def _displacement(result: Result, series: ReportSeries) -> Checked:
     """Return at which temperatures the displacement grows as that of diffusion, in time to the power of one."""
-    ion = series.msd[0].element if series.msd else "Li"
+    ion = _ion(series)
     slopes = {p.temperature_K: p.log_slope for p in _points(series)}
     read = [(kelvin, slopes.get(kelvin) or _slope_in_words(result, ion, kelvin)) for kelvin in _line_K(series)]
     found = [(kelvin, slope) for kelvin, slope in read if slope is not None]
@@ -112,17 +117,62 @@ def _energy(series: ReportSeries) -> Checked:
 def _framework(series: ReportSeries) -> Checked:
     """Return whether the framework rests at the temperatures of the line; nothing where no transport was analysed."""
     points = {p.temperature_K: p for p in _points(series)}
+    line, unknown = _line_K(series), undecided_temperatures_K(series)
+    flows = [t for t in line if points[t].is_liquid]
+    rests = [t for t in line if t not in unknown and t not in flows and points[t].diffusive]
+    bad = [f"whether the framework flows too ({_kelvin(unknown)}){_paced(series, unknown)}"] if unknown else []
+    bad += [f"the framework flows, so this is a liquid ({_kelvin(flows)}){_paced(series, flows)}"] if flows else []
+    return ([f"the framework rests ({_kelvin(rests)})"] if rests else []), bad
+
+
+def undecided_temperatures_K(series: ReportSeries) -> list[float]:
+    """Return the temperatures of the Arrhenius line at which it is not known whether the framework flows."""
+    points = {p.temperature_K: p for p in _points(series)}
     told = (_UNDECIDED.match(note) for note in series.notes)
     undecided = {float(kelvin) for found in told if found for kelvin in found[1].split(",")}
     undecided = {t for t in undecided if t in points and points[t].framework is None}
     undecided |= {t for t, point in points.items() if point.framework == "undecided"}
-    line = _line_K(series)
-    flows = [t for t in line if points[t].is_liquid]
-    unknown = [t for t in line if t in undecided and t not in flows]
-    rests = [t for t in line if t not in undecided and t not in flows and points[t].diffusive]
-    bad = [f"whether the framework flows too ({_kelvin(list(unknown))})"] if unknown else []
-    bad += [f"the framework flows, so this is a liquid ({_kelvin(list(flows))})"] if flows else []
-    return ([f"the framework rests ({_kelvin(list(rests))})"] if rests else []), bad
+    return [t for t in _line_K(series) if t in undecided and not points[t].is_liquid]
+
+
+def framework_pace(series: ReportSeries, temperatures_K: Sequence[float]) -> str:
+    """Return how fast the fastest elements of the framework move beside the ion, such as "Cl up to 17 % as fast as Li".
+
+    Empty where it is not known.
+    """
+    points = [p for p in _points(series) if p.temperature_K in temperatures_K and p.fastest_over_ion is not None]
+    if not points:
+        return ""
+    shares = [100 * (p.fastest_over_ion or 0.0) for p in points]
+    low, high = f"{min(shares):.0f}", f"{max(shares):.0f}"
+    names = join_words(list(dict.fromkeys(p.fastest or "" for p in points)))
+    bounded = not all(p.is_liquid for p in points)
+    span = f"up to {high}" if bounded else high if low == high else f"{low} to {high}"
+    return f"{names} {span} % as fast as {_ion(series)}"
+
+
+def _paced(series: ReportSeries, temperatures_K: Sequence[float]) -> str:
+    pace = framework_pace(series, temperatures_K)
+    return f", {pace}" if pace else ""
+
+
+def _ion(series: ReportSeries) -> str:
+    return series.msd[0].element if series.msd else "Li"
+
+
+def transition_is_known(result: Result, series: ReportSeries) -> bool:
+    """Return whether all quenches show a kink and agree on the glass transition, by energy and by volume."""
+    return not _transition(result, series)[1]
+
+
+def _committee(series: ReportSeries, warns_eV_A: float | None) -> Checked:
+    """Return in how much of the molecular dynamics the committee disagrees beyond its warning limit."""
+    if warns_eV_A is None or not series.committee_md:
+        return [], []
+    shares = [round(100 * part.share_above(warns_eV_A)) for part in series.committee_md]
+    span = f"{min(shares)}" if min(shares) == max(shares) else f"{min(shares)} to {max(shares)}"
+    words = f"the committee of the potential is above its warning limit in {span} % of the molecular dynamics"
+    return ([words], []) if max(shares) <= _OFTEN_PERCENT else ([], [words])
 
 
 def _transition(result: Result, series: ReportSeries) -> Checked:

@@ -31,6 +31,7 @@ _LEFT_OUT: Final = (
     "has none; mean over the glasses that show one), those at which the framework diffuses as well, and upper bounds "
     "are left out"
 )
+_SPARED: Final = ". (A framework that diffuses is no reason where fewer than two temperatures would remain.)"
 
 
 def methods_text(
@@ -103,7 +104,7 @@ def series_methods(settings: Mapping[str, Any]) -> list[str]:
     if settings.get("md"):
         paragraphs.append(
             f"Trajectories were cut where the potential energy settles. {_WINDOW}From the Arrhenius line "
-            f"{_LEFT_OUT}; its errors are drawn by Monte Carlo over glasses."
+            f"{_LEFT_OUT}{_SPARED} Its errors are drawn by Monte Carlo over glasses."
         )
     rmc = settings.get("rmc")
     if settings.get("measurements") and isinstance(rmc, Mapping) and {"runs", "moves_per_atom"} <= set(rmc):
@@ -219,9 +220,7 @@ def _transport(transport: Mapping[str, Any], analysis: Mapping[str, Any], result
     if row is None:
         return text.strip()
     rule = "" if above else f", from which {_LEFT_OUT}"
-    spared = (
-        "" if above else " (A framework that diffuses is no reason where fewer than two temperatures would remain.)"
-    )
+    spared = "" if above else _SPARED.removeprefix(".")
     return f"{text}The conductivity at 298 K follows from a weighted Arrhenius line{rule}: {row.method}.{spared}"
 
 
@@ -234,7 +233,8 @@ def _refinement(refinement: Refinement) -> str:
 
 def _statistics(series: ReportSeries | None) -> str:
     n = 0 if series is None else series.n_glasses
-    over = f"the {n} glasses" if n > 1 else "independent glasses"
+    noun = "runs" if series is not None and series.is_crystal else "glasses"
+    over = f"the {n} {noun}" if n > 1 else f"independent {noun}"
     return (
         f"Numbers are means over {over} with the standard error, but for the glass transition, a mean over the glasses "
         "whose quench shows a kink, the diffusivities, whose errors hold more than that scatter, and what is read from "

@@ -11,7 +11,7 @@ from mlsim.io.series import ArrheniusPart, Line
 from mlsim.report.ions import DEFAULT_IONS, Ions, ions_of
 from mlsim.report.palette import MODEL, PUBLISHED, SERIES
 from mlsim.report.published_line import published_diffusivities
-from mlsim.report.series_points import Member, Point, places_of, points_of
+from mlsim.report.series_points import OF_LINE, Member, Point, places_of, points_of
 from mlsim.report.traces import Chart, axis, chart, error_bars, escaped, lowered, ratio_bars, rounded, thinned
 from mlsim.report.transport_charts import line_of_fit
 from mlsim.report.words import join_words, ratio_errors, subscripts, value_text
@@ -40,12 +40,12 @@ _LOGARITHMIC: Final = ("conductivity_298K_mS_cm",)
 _LOOKS: Final = (
     ("glass", "amorphous", "", "circle", MODEL, "o"),
     ("crystal", "crystalline", "", "square", SERIES[3], "s"),
-    ("glass, line of a liquid", "amorphous", "liquid", "circle-open", MODEL, "o"),
-    ("crystal, line of a liquid", "crystalline", "liquid", "square-open", SERIES[3], "s"),
-    ("glass, upper bound", "amorphous", "bound", "triangle-down-open", MODEL, "v"),
-    ("crystal, upper bound", "crystalline", "bound", "triangle-down-open", SERIES[3], "v"),
+    ("glass", "amorphous", "doubtful", "circle-open", MODEL, "o"),
+    ("crystal", "crystalline", "doubtful", "square-open", SERIES[3], "s"),
+    ("glass", "amorphous", "bound", "triangle-down-open", MODEL, "v"),
+    ("crystal", "crystalline", "bound", "triangle-down-open", SERIES[3], "v"),
 )
-"""Legend, phase, kind (see `_kind`), plotly symbol, colour and matplotlib marker; those not to be trusted are open."""
+"""Word, phase, kind (see `_kind`), plotly symbol, colour and matplotlib marker; those not to be trusted are open."""
 
 
 def axes_of(ions: Ions) -> dict[str, tuple[str, str]]:
@@ -94,7 +94,7 @@ def series_alts(members: Sequence[Member]) -> dict[str, str]:
     alts: dict[str, str] = {}
     for name, (words, unit) in axes_of(ions_of_members(members)).items():
         points = points_of(members, name)
-        said = [f"{p.member.label} {value_text(p.row)}{' (line of a liquid)' if p.of_liquid else ''}" for p in points]
+        said = [f"{p.member.label} {value_text(p.row)}{_caveat(p)}" for p in points]
         if said:
             alts[f"series-x_{name}"] = f"{words} in {unit} against composition: {join_words(said)}."
     labels = join_words([member.label for member in members])
@@ -112,10 +112,10 @@ def against_composition(members: Sequence[Member], name: str) -> Chart | None:
     if len(points) < 2:
         return None
     data: list[dict[str, Any]] = []
-    for label, phase, kind, symbol, colour, _ in _LOOKS:
+    for word, phase, kind, symbol, colour, _ in _LOOKS:
         chosen = [p for p in points if p.member.phase == phase and _kind(p) == kind]
         if chosen:
-            data.append(_markers(chosen, label, symbol, colour))
+            data.append(_markers(chosen, _legend(word, kind, name), symbol, colour))
     data += _published(points, name)
     words, unit = axes_of(ions_of_members(members))[name]
     places = places_of(members)
@@ -127,7 +127,17 @@ def against_composition(members: Sequence[Member], name: str) -> Chart | None:
 
 
 def _kind(point: Point) -> str:
-    return "bound" if point.bound else "liquid" if point.of_liquid else ""
+    return "bound" if point.bound else "doubtful" if point.doubtful else ""
+
+
+def _legend(word: str, kind: str, name: str) -> str:
+    """Return the name of a kind of points of a quantity: of one from the line, the doubt is whether it is a liquid."""
+    doubt = f" or {'liquid' if word == 'glass' else 'melt'}" if name in OF_LINE else ", not converged"
+    return word + {"": "", "bound": ", upper bound", "doubtful": doubt}[kind]
+
+
+def _caveat(point: Point) -> str:
+    return {"doubtful": " (in doubt)"}.get(_kind(point), "")
 
 
 def _x_title(members: Sequence[Member], x: str, formula: str) -> str:
@@ -220,8 +230,11 @@ def _arrhenius_together(members: Sequence[Member]) -> Chart | None:
             "circle" if p.diffusive and p.used else "circle-open" if p.diffusive else "triangle-down-open"
             for p in hot_first
         ]
-        shared = {"type": "scatter", "name": lowered(member.label), "legendgroup": member.label}
+        name = lowered(member.label) + (" (a liquid)" if member.liquid_K else "")
+        shared = {"type": "scatter", "name": name, "legendgroup": member.label}
         fit = [{**trace, **shared, "showlegend": trace.get("mode") == "lines"} for trace in line_of_fit(part, colour)]
+        if member.liquid_K:  # its line does not hold at 298 K, so no band that looks as if it did
+            fit = [{**trace, "line": {**trace["line"], "dash": "dot"}} for trace in fit if trace["showlegend"]]
         data.append(
             {
                 **shared,
@@ -271,13 +284,13 @@ def draw_against_composition(figure: Figure, members: Sequence[Member], names: S
     places = places_of(members)
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         points = points_of(members, name)
-        for label, phase, kind, _, colour, marker in _LOOKS:
+        for word, phase, kind, _, colour, marker in _LOOKS:
             chosen = [p for p in points if p.member.phase == phase and _kind(p) == kind]
             if chosen:
                 x, y = [p.place for p in chosen], [p.value for p in chosen]
                 error = None if kind == "bound" else list(zip(*(p.errors for p in chosen), strict=True))
                 fill = {"markerfacecolor": "none"} if kind else {}
-                axes.errorbar(x, y, yerr=error, fmt=marker, color=colour, label=label, **fill)
+                axes.errorbar(x, y, yerr=error, fmt=marker, color=colour, label=_legend(word, kind, name), **fill)
         known = [(p.place, found) for p in points if (found := p.member.published(name)) is not None]
         if known:
             values, errors = [f.value for _, f in known], [f.standard_error or 0.0 for _, f in known]
@@ -293,4 +306,4 @@ def draw_against_composition(figure: Figure, members: Sequence[Member], names: S
             axes.set_yscale("log")
             for labelled in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
                 labelled(_short_decade)
-        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)

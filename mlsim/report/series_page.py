@@ -13,8 +13,10 @@ from typing import Any, Final
 from mlsim.errors import SettingsError
 from mlsim.io.atomic import atomic_write_text
 from mlsim.io.campaign import CAMPAIGN, Campaign, CampaignCost
+from mlsim.io.results import QuantityRow
 from mlsim.io.series import ReportSeries
-from mlsim.report.comparison import EXTRAPOLATED, compared, interval_95
+from mlsim.report.comparison import EXTRAPOLATED, compared, haven_over_line, interval_95
+from mlsim.report.convergence import framework_pace
 from mlsim.report.differences import CONFIDENCE, holm, probability_of_difference
 from mlsim.report.figure import FORMATS
 from mlsim.report.figures import save_figure
@@ -26,7 +28,7 @@ from mlsim.report.series_charts import axes_of, draw_against_composition, ions_o
 from mlsim.report.series_comparisons import compared_systems
 from mlsim.report.series_points import OF_LINE, Member, Point, campaign_members, folder_members, points_of
 from mlsim.report.view import View, view_of
-from mlsim.report.words import join_words, published_text, value_text
+from mlsim.report.words import join_words, number_text, published_text, value_text
 
 __all__ = ["SeriesRow", "series_rows", "series_summary", "write_series_report"]
 
@@ -101,17 +103,26 @@ def series_rows(members: Sequence[Member]) -> list[SeriesRow]:
     rows, columns = [], _columns(members)
     for member in members:
         found = {name: row for name in columns if (row := member.row(name)) is not None}
-        ours = {name: value_text(row) for name, row in found.items()}
+        ours = {name: _ours(member, row) for name, row in found.items()}
         known = {name: ref for name in columns if (ref := member.published(name)) is not None}
         published = {
             name: published_text(ref.value, ref.standard_error) + (" †" if ref.standard_error is None else "")
             for name, ref in known.items()
         }
         n = max((row.estimate.n_independent for row in found.values()), default=0)
-        liquid = dict.fromkeys(OF_LINE, "line of a liquid") if member.liquid_K else {}
-        caveats = {name: words for name, words in liquid.items() if name in found}
+        doubt = "line of a liquid" if member.liquid_K else "may be a liquid" if member.undecided_K else ""
+        caveats = {name: doubt for name in found if doubt and name in OF_LINE}
         rows.append(SeriesRow(member, ours, published, _differences(member, columns), caveats, n))
     return rows
+
+
+def _ours(member: Member, row: QuantityRow) -> str:
+    """Return a number and its error; of one extrapolated the 68 % interval that was drawn by Monte Carlo."""
+    interval = member.interval_68(row.name)
+    if interval is None or interval == row.interval_68 or row.is_upper_bound:
+        return value_text(row)
+    value, low, high = (f"{x:#.2g}".removesuffix(".") for x in (row.estimate.value, *interval))
+    return f"{value} ({low} to {high})"
 
 
 def _columns(members: Sequence[Member]) -> tuple[str, ...]:
@@ -148,17 +159,47 @@ def series_summary(members: Sequence[Member]) -> str:
         conducts = "conductivity" in name
         text += _conductivities(points, words, unit) if conducts else f" The {words} ({unit}) is {_listed(points)}."
         text += _extreme(points, "highest" if conducts else "lowest")
-        known = [(p.member.label, ref) for p in points if (ref := p.member.published(name)) is not None]
-        if known:
-            said = [f"{label} {published_text(ref.value, ref.standard_error)}" for label, ref in known]
-            text += f" Published: {join_words(said)}."
-    liquid = [member.label for member in there if member.liquid_K]
-    if liquid:
-        text += f" Not counted: {join_words(liquid)}, whose framework flows, so that the line is that of a liquid."
+        known = [words for point in points if (words := _published(point))]
+        text += f" Published: {join_words(known)}." if known else ""
+    text += _liquids(there)
     if not any(points_of(members, name) for name in OF_LINE):
         return text
     text += " After ± stands one standard error; errors are statistical, over independent glasses"
     return text + "; those of the potential, the size and the cooling rate come on top."
+
+
+def _published(point: Point) -> str:
+    """Return what is published of a number, and how ours compares with it; empty where nothing is."""
+    reference = point.member.published(point.row.name)
+    if reference is None:
+        return ""
+    text = f"{point.member.label} {published_text(reference.value, reference.standard_error)}"
+    verdict = next((row.verdict for row in compared(_rows(point.member)) if row.name == point.row.name), "")
+    if not verdict or not reference.value > 0:
+        return text
+    return f"{text} (ours is {point.value / reference.value:.2g} times that: {verdict} at 95 %)"
+
+
+def _rows(member: Member) -> tuple[QuantityRow, ...]:
+    return () if member.run is None or member.run.result is None else member.run.result.rows
+
+
+def _liquids(members: Sequence[Member]) -> str:
+    """Say whose framework flows, and of whom it is not known."""
+    text = ""
+    for flows, begin, end in (
+        (True, " Not counted:", ", whose framework flows, so that the line is that of a liquid."),
+        (False, " Not known is whether the framework flows too in", "."),
+    ):
+        named = []
+        for member in members:
+            temperatures = member.liquid_K if flows else [] if member.liquid_K else member.undecided_K
+            series = None if member.run is None else member.run.series
+            if temperatures and series is not None:
+                pace = framework_pace(series, temperatures)
+                named.append(f"{member.label} ({pace})" if pace else member.label)
+        text += f"{begin} {join_words(named)}{end}" if named else ""
+    return text
 
 
 def _listed(points: Sequence[Point]) -> str:
@@ -180,7 +221,33 @@ def _conductivities(points: Sequence[Point], words: str, unit: str) -> str:
     found = [EXTRAPOLATED.search(point.row.method) for point in points]
     spans = list(dict.fromkeys(f"{span[1]}–{span[2]} K" for span in found if span))
     start = f" from {join_words(spans)}" if spans else ""
-    return f"{text} It is extrapolated{start} and assumes a Haven ratio of 1."
+    return f"{text} It is extrapolated{start} and assumes a Haven ratio of 1{_haven(points)}.{_where_simulated(points)}"
+
+
+def _haven(points: Sequence[Point]) -> str:
+    """Return the Haven ratios at the temperatures of the lines, in brackets; empty where none is known."""
+    found = []
+    for member in (point.member for point in points):
+        if member.run is None or member.run.result is None or member.run.series is None:
+            continue
+        ratio = haven_over_line(member.run.result, member.run.series)
+        if ratio is not None:
+            found.append(f"{member.label} {number_text(ratio[0].value, ratio[0].standard_error)}")
+    return (
+        f" (seen where it was simulated: {join_words(found)}; the lower, the more is σ underestimated)" if found else ""
+    )
+
+
+def _where_simulated(points: Sequence[Point]) -> str:
+    """Return the conductivities at the hottest temperature of all lines: they do not rest on extrapolation."""
+    name = "conductivity_mS_cm"
+    lines = [set(point.member.line_K) for point in points]
+    for kelvin in sorted(set.intersection(*lines) if lines else (), reverse=True):
+        found = [(point.member.label, point.member.row(name, kelvin)) for point in points]
+        told = [f"{label} {value_text(row)}" for label, row in found if row is not None]
+        if len(told) == len(found) > 1:
+            return f" At {kelvin:g} K, where all were simulated, it is {join_words(told)}."
+    return ""
 
 
 def _interval(member: Member) -> tuple[str, str] | None:

@@ -15,7 +15,7 @@ from mlsim.io.campaign import CAMPAIGN, Campaign, CampaignSystem, read_campaign
 from mlsim.io.published import published_sample
 from mlsim.io.results import QuantityRow, Reference
 from mlsim.io.run_folder import RunFolder, read_refinement, read_run
-from mlsim.report.convergence import liquid_temperatures_K
+from mlsim.report.convergence import liquid_temperatures_K, transition_is_known, undecided_temperatures_K
 
 __all__ = ["OF_LINE", "Member", "Point", "campaign_members", "folder_members", "places_of", "points_of"]
 
@@ -48,15 +48,42 @@ class Member:
     run: RunFolder | None
     remarks: tuple[str, ...] = ()
 
-    def row(self, name: str) -> QuantityRow | None:
-        """Return a number of the run that has no temperature, or None."""
-        return None if self.run is None or self.run.result is None else self.run.result.row(name)
+    @property
+    def transition_is_known(self) -> bool:
+        """Whether all its quenches show a kink and agree."""
+        if self.run is None or self.run.series is None or self.run.result is None:
+            return False
+        return transition_is_known(self.run.result, self.run.series)
+
+    @property
+    def line_K(self) -> list[float]:
+        """Temperatures of its Arrhenius line, K."""
+        part = None if self.run is None or self.run.series is None else self.run.series.arrhenius
+        return [] if part is None else [point.temperature_K for point in part.points if point.used]
+
+    def row(self, name: str, temperature_K: float | None = None) -> QuantityRow | None:
+        """Return a number of the run, of one that has a temperature that at it; None where it is not there."""
+        return None if self.run is None or self.run.result is None else self.run.result.row(name, temperature_K)
 
     @property
     def liquid_K(self) -> list[float]:
         """Temperatures of its Arrhenius line at which the framework flows, K; none when it is the line of a solid."""
         series = None if self.run is None else self.run.series
         return [] if series is None else liquid_temperatures_K(series)
+
+    @property
+    def undecided_K(self) -> list[float]:
+        """Temperatures of its Arrhenius line at which it is not known whether the framework flows, K."""
+        series = None if self.run is None else self.run.series
+        return [] if series is None else undecided_temperatures_K(series)
+
+    def interval_68(self, name: str) -> tuple[float, float] | None:
+        """Return the 68 % interval of a number: that drawn by Monte Carlo where the result holds its ends."""
+        row = self.row(name)
+        stem, _, unit = name.partition("298K")
+        ends = [self.row(f"{stem}298K_68_{end}{unit}") for end in ("low", "high")] if unit else [None]
+        drawn = [end.estimate.value for end in ends if end is not None]
+        return (drawn[0], drawn[1]) if len(drawn) == 2 else None if row is None else row.interval_68
 
     def published(self, name: str) -> Reference | None:
         """Return what is published about that number for this composition: of a glass only."""
@@ -86,14 +113,16 @@ class Point:
         return self.row.is_upper_bound
 
     @property
-    def of_liquid(self) -> bool:
-        """Whether it comes from an Arrhenius line at which the framework flows."""
-        return self.row.name in OF_LINE and bool(self.member.liquid_K)
+    def doubtful(self) -> bool:
+        """Whether the framework flows or may flow on the line that it comes from, or it is a transition not known."""
+        if self.row.name in OF_LINE:
+            return bool(self.member.liquid_K or self.member.undecided_K)
+        return self.row.name == "glass_transition_K" and not self.member.transition_is_known
 
     @property
     def errors(self) -> tuple[float, float]:
         """How far the 68 % interval reaches down and up from the value; zeros where no error is known."""
-        interval = None if self.bound else self.row.interval_68
+        interval = None if self.bound else self.member.interval_68(self.row.name)
         return (0.0, 0.0) if interval is None else (self.value - interval[0], interval[1] - self.value)
 
 
@@ -139,7 +168,12 @@ def folder_members(directories: Sequence[str | os.PathLike[str]]) -> list[Member
         phase = "crystalline" if crystal else "amorphous"
         remarks = () if run.made_with is not None else ("its settings are not known, so they were not compared",)
         members.append(Member(label, formula, place_in_series(formula), phase, run, remarks))
-    return sorted(members, key=lambda member: math.inf if member.x is None else member.x)
+    crystals = {member.formula for member in members if member.phase == "crystalline"}
+    named = [
+        replace(m, label=f"{m.formula}, glass") if m.phase == "amorphous" and m.formula in crystals else m
+        for m in members
+    ]
+    return sorted(named, key=lambda member: math.inf if member.x is None else member.x)
 
 
 def _formula(run: RunFolder) -> str | None:

@@ -12,7 +12,8 @@ from mlsim.io.run_folder import Refinement, RunFolder
 from mlsim.io.series import ReportSeries, Section
 from mlsim.report.alt_text import alternative_texts
 from mlsim.report.charts import all_charts, refinement_charts
-from mlsim.report.comparison import Comparison, compared, comparisons, summary, without_error_note
+from mlsim.report.committee_chart import committee_in_words
+from mlsim.report.comparison import Comparison, compared, comparisons, interval_95, summary, without_error_note
 from mlsim.report.constraints import limits_of, xray_weights
 from mlsim.report.convergence import convergence
 from mlsim.report.ions import DEFAULT_IONS, Ions, ions_of
@@ -79,6 +80,8 @@ class View:
         Why a section may be empty.
     potential
         Errors of the potential, or why there are none.
+    committee_md
+        How far a committee disagreed in the molecular dynamics, in words; empty where it is not known.
     methods, settings
         Methods text by paragraph; every setting as key and value.
     provenance
@@ -105,6 +108,7 @@ class View:
     scene: Scene | None
     reasons: Mapping[str, str]
     potential: PotentialErrors
+    committee_md: str
     methods: tuple[str, ...]
     settings: tuple[tuple[str, str], ...]
     provenance: Provenance | None
@@ -172,7 +176,7 @@ def view_of(
         composition=series.composition,
         preset=series.preset,
         summary=words,
-        convergence=convergence(result, series),
+        convergence=convergence(result, series, None if potential.limits is None else potential.limits[0]),
         series=series,
         headlines=_headlines(result, groups, series, run.refinement),
         groups=groups,
@@ -181,6 +185,7 @@ def view_of(
         scene=None if series.snapshot is None else scene_of(series.snapshot),
         reasons=_reasons(series, crystal=crystal),
         potential=potential,
+        committee_md=committee_in_words(series.committee_md, potential.limits),
         methods=tuple(methods_text(run.settings, run.series, run.result, run.refinement)),
         settings=tuple(all_settings(_settings(run))),
         provenance=None if run.result is None else run.result.provenance,
@@ -219,7 +224,7 @@ def _headlines(
     found = []
     for name in headline_names(result.rows, ions_of(series)):
         row = _headline_row(result.rows, name, series)
-        limits = limits_of(row, weights, verdicts, series.arrhenius)
+        limits = limits_of(row, weights, verdicts, interval_95(result, series))
         shown = by_label[name, label_of(name, row.temperature_K)[0]]
         # its group stands above it in the full table only
         found.append(Headline(replace(shown, label=full_label(shown.label, shown.group)), limits))
@@ -276,6 +281,6 @@ def _reasons(series: ReportSeries, *, crystal: bool) -> dict[str, str]:
     usual: dict[Section, str] = {**_REASONS, "links": _REASONS["links"].replace("Zr–Zr", ions_of(series).links)}
     said: dict[Section, str] = {**usual, "measured": f"No measured curve is drawn: {why}. {own}"}
     if crystal:
-        said["committee"] = "Not drawn: the deviation of a committee is kept along a quench, and a crystal has none."
+        said["committee"] = "Nothing is drawn along a quench: a crystal has none."
     said.update(series.missing)
     return {str(section): text for section, text in said.items()}

@@ -273,14 +273,16 @@ def number_text(value: float, standard_error: float | None = None) -> str:
     ('2.071 ± 0.031', '0.294', '(1.23 ± 0.12) × 10⁻⁷')
     >>> number_text(float("nan")), number_text(0.1, 0.0)
     ('not determined', '0.1 (no spread)')
-    >>> number_text(-42.0, 15.0), number_text(-4.2e-5)
-    ('−42 ± 15', '−4.2 × 10⁻⁵')
+    >>> number_text(-42.0, 15.0), number_text(-4.2e-5), number_text(-0.0001, 0.05)
+    ('−42 ± 15', '−4.2 × 10⁻⁵', '0.000 ± 0.050')
     """
-    if value < 0:
-        text = number_text(-value, standard_error)
-        return f"(−{text[1:]}" if text.startswith("(") else f"−{text}"
     if not math.isfinite(value):
         return "not determined"
+    if value < 0 or (value == 0 and math.copysign(1.0, value) < 0):
+        text = number_text(-value, standard_error)
+        if not any(digit in "123456789" for digit in text.partition("±")[0].partition("×")[0]):
+            return text  # rounds to zero
+        return f"(−{text[1:]}" if text.startswith("(") else f"−{text}"
     error = standard_error if standard_error is not None and math.isfinite(standard_error) else None
     largest = max(value, error or 0.0)
     if largest and not 1e-3 <= largest < 1e4:

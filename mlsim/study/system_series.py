@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlsim.composition import Composition
 from mlsim.errors import MlsimError
 from mlsim.io.published import published_sample
-from mlsim.io.series import PotentialPart, ReportSeries, Section
+from mlsim.io.series import CommitteePart, PotentialPart, ReportSeries, Section
 from mlsim.io.structures import read_structure
+from mlsim.io.tables import read_thermo_csv
 from mlsim.io.trajectories import MERGED_NAME, read_trajectory
 from mlsim.melt_quench import ElementMemory, Glass, ThermoLog
 from mlsim.melt_quench.checkpoint import read_checkpoint
@@ -52,6 +55,7 @@ def series_of_system(system: SystemFolder) -> ReportSeries:
         missing["scattering"] = missing["partials"] = (
             f"no run at {system.settings.structure.temperature_K:g} K has ended yet"
         )
+    fields["committee_md"] = _committee(system)
     transport, said = _transport(system, glasses, settings, references)
     missing |= transport.pop("missing", {})
     fields |= transport
@@ -138,11 +142,25 @@ def _transport(
     if not trajectories:
         why = "no run of the MD has ended yet"
         return {"missing": {"displacement": why, "arrhenius": why}}, ()
+    logs = [glass.log for glass in glasses]
     try:
-        part = transport_part(trajectories, [glass.log for glass in glasses], settings, references, settling)
+        part = transport_part(trajectories, logs, settings, references, settling, seed=0)  # as `mlsim transport` draws
     except MlsimError as error:
         return {"missing": {"displacement": str(error), "arrhenius": str(error)}}, ()
     return dict(part.series), part.notes
+
+
+def _committee(system: SystemFolder) -> tuple[CommitteePart, ...]:
+    """Return how far the committee disagreed at each temperature of the MD; nothing of runs whose logs are not kept."""
+    parts = []
+    for kelvin in system.settings.md.temperatures_K:
+        logs = [folder / "thermo.csv" for folder in system.ended(f"md-{kelvin:g}K")]
+        deviations = [read_thermo_csv(log).committee_deviation_eV_A for log in logs if log.exists()]
+        known = np.concatenate([d[np.isfinite(d)] for d in deviations if d is not None] or [np.empty(0)])
+        if known.size:
+            values = np.percentile(known, np.arange(101))
+            parts.append(CommitteePart(temperature_K=kelvin, percentiles_eV_A=tuple(values.tolist())))
+    return tuple(parts)
 
 
 def _frames(folder: Path) -> list[Atoms]:

@@ -24,6 +24,7 @@ from mlsim.transport import (
     arrhenius,
     carriers_per_A3,
     diffusivities,
+    fastest_in_framework,
     framework_diffusivities,
     framework_undecided,
     haven_ratio,
@@ -44,6 +45,7 @@ def transport_part(
     settings: StudySettings,
     references: Mapping[str, Reference | None],
     settling: Mapping[float, Mapping[str, float]] | None = None,
+    seed: int | None = None,
 ) -> StructurePart:
     """Return diffusivity at every temperature, and what follows at 298 K.
 
@@ -56,6 +58,8 @@ def transport_part(
     settling
         By temperature in K and name of the run: the share of it that was cut, because its potential energy had not
         settled. None for trajectories that are whole: then it is read from them.
+    seed
+        Of the Monte Carlo draws of the Arrhenius line; by default that of the settings.
     """
     ion = settings.topology.mobile
     temperatures = sorted(trajectories)
@@ -68,6 +72,7 @@ def transport_part(
     rows, notes = _transition(quenches, trajectories[temperatures[0]][0].n_atoms)
     limit = rows[0].estimate.value if rows and not _takes_all(settings) else None
     rows += [_diffusivity_row(mobile[t], ion) for t in temperatures]
+    rows += [_diffusivity_row(other, other.label) for t in temperatures for other in others[t]]
     notes += _notes(mobile, framework, ion) + _undecided(mobile, others, ion)
     notes += [f"{t:g} K: {note}" for t in temperatures for note in mobile[t].notes]
     left_out, said = _left_out(mobile, others, settings)
@@ -76,7 +81,9 @@ def transport_part(
     missing: dict[Section, str] = {}
     try:
         points = [mobile[t] for t in temperatures]
-        fit = arrhenius(points, glass_transition_K=limit, left_out=left_out, seed=settings.seed)
+        fit = arrhenius(
+            points, glass_transition_K=limit, left_out=left_out, seed=settings.seed if seed is None else seed
+        )
     except NotConverged as error:
         missing["arrhenius"] = str(error).partition(" (")[0]  # the reasons at each temperature are notes of their own
         notes.append(f"no activation energy and no conductivity at 298 K: {missing['arrhenius']}")
@@ -266,6 +273,7 @@ def _point(temperature: float, diffusion: Diffusion, framework: Sequence[Diffusi
     state: Literal["rests", "undecided", "flows"] = "rests" if moving is None else "flows"
     if framework_undecided(framework, diffusion):
         state = "undecided"
+    fastest, ratio = fastest_in_framework(framework, diffusion) or (None, None)
     return ArrheniusPoint(
         temperature_K=temperature,
         diffusivity_cm2_s=diffusion.diffusivity.value,
@@ -275,6 +283,8 @@ def _point(temperature: float, diffusion: Diffusion, framework: Sequence[Diffusi
         note=_doubt(diffusion, moving),
         log_slope=None if window is None or not math.isfinite(window.log_slope) else window.log_slope,
         framework=state,
+        fastest=fastest,
+        fastest_over_ion=ratio,
     )
 
 

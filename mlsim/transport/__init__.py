@@ -20,6 +20,7 @@ from mlsim.transport.displacement import (
 from mlsim.transport.equilibration import ageing, equilibrated, equilibration_frame
 from mlsim.transport.fit_window import FitWindow
 from mlsim.transport.framework import (
+    fastest_in_framework,
     framework_diffusivities,
     framework_undecided,
     liquid_reason,
@@ -63,6 +64,7 @@ __all__ = [
     "diffusivity",
     "equilibrated",
     "equilibration_frame",
+    "fastest_in_framework",
     "framework_diffusivities",
     "framework_undecided",
     "harmonic_vibrations",

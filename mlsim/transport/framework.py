@@ -13,7 +13,13 @@ from collections.abc import Mapping, Sequence
 from mlsim.trajectory import Trajectory
 from mlsim.transport.diffusion import Diffusion, diffusivity
 
-__all__ = ["framework_diffusivities", "framework_undecided", "liquid_reason", "liquids_to_leave_out"]
+__all__ = [
+    "fastest_in_framework",
+    "framework_diffusivities",
+    "framework_undecided",
+    "liquid_reason",
+    "liquids_to_leave_out",
+]
 
 _SMALL = 0.05
 
@@ -58,6 +64,20 @@ def framework_undecided(framework: Sequence[Diffusion], mobile: Diffusion) -> bo
     return not any(d.diffusive for d in framework) and any(
         (d.upper_bound_cm2_s or math.inf) > _SMALL * mobile.diffusivity.value for d in framework
     )
+
+
+def fastest_in_framework(framework: Sequence[Diffusion], mobile: Diffusion) -> tuple[str, float] | None:
+    """Return the element that moves or may move fastest, and its D, or the bound of it, over that of the mobile ion.
+
+    An element that diffuses goes before one that is only bounded. None where the mobile ion has no D, or nothing bounds
+    the others.
+    """
+    known = [(d.diffusive, d.diffusivity.value if d.diffusive else d.upper_bound_cm2_s, d.label) for d in framework]
+    there = [(diffuses, value, label) for diffuses, value, label in known if value is not None and math.isfinite(value)]
+    if not mobile.diffusive or not mobile.diffusivity.value > 0 or not there:
+        return None
+    _, value, label = max(there)
+    return label, value / mobile.diffusivity.value
 
 
 def liquids_to_leave_out(

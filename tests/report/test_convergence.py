@@ -11,8 +11,9 @@ from ase import Atoms
 
 from mlsim.curve import Estimate
 from mlsim.io.results import Provenance, QuantityRow, Result
-from mlsim.io.series import ArrheniusPart, ArrheniusPoint, MsdPart, ReportSeries
+from mlsim.io.series import ArrheniusPart, ArrheniusPoint, CommitteePart, MsdPart, ReportSeries
 from mlsim.melt_quench.memory import ElementMemory
+from mlsim.report.committee_chart import committee_in_words
 from mlsim.report.convergence import convergence
 from mlsim.study import transport_part
 from mlsim.study.structure_part import glass_notes
@@ -74,6 +75,34 @@ def test_the_framework_is_judged_by_the_points_where_they_say_it() -> None:
     good, bad = _said([], _series(*(_point(t, framework=state) for t, state in states.items())))
     assert good == "the framework rests (500 K)"
     assert "whether the framework flows too (600 K)" in bad and "so this is a liquid (700 K)" in bad
+
+
+def test_the_pace_of_the_framework_is_said_beside_the_ion() -> None:
+    series = _series(
+        _point(550, framework="undecided", fastest="Cl", fastest_over_ion=0.12),
+        _point(625, framework="undecided", fastest="O", fastest_over_ion=0.174),
+        _point(700, framework="flows", fastest="Cl", fastest_over_ion=0.2),
+    )
+    _, bad = _said([], series)
+    assert "whether the framework flows too (550 and 625 K), Cl and O up to 17 % as fast as Li" in bad
+    assert "the framework flows, so this is a liquid (700 K), Cl 20 % as fast as Li" in bad
+
+
+def test_a_committee_that_often_disagrees_beyond_its_limit_is_open() -> None:
+    parts = [
+        CommitteePart(temperature_K=t, percentiles_eV_A=tuple(np.linspace(0, top, 101).tolist()))
+        for t, top in ((450.0, 0.16), (700.0, 0.3))
+    ]
+    series = _series(_point(450), _point(700)).model_copy(update={"committee_md": tuple(parts)})
+    assert [round(part.share_above(0.15), 2) for part in parts] == [0.06, 0.49]
+    result = Result((), Provenance(mlsim="", versions={}))
+    words = "the committee of the potential is above its warning limit in 6 to 49 % of the molecular dynamics"
+    assert words in dict(convergence(result, series, 0.15))["Not converged"]
+    assert "above its warning limit in 0 % of" in dict(convergence(result, series, 0.31))["Converged"]
+    assert "committee" not in str(convergence(result, series, None))
+    said = committee_in_words(parts, (0.15, 0.5))
+    assert "was 0.3 eV/Å, at 700 K; above the warning limit of 0.15 eV/Å were 6 % and 49 % of the steps" in said
+    assert committee_in_words([], (0.15, 0.5)) == ""
 
 
 def test_an_energy_that_may_still_be_settling_is_open() -> None:

@@ -19,6 +19,7 @@ from mlsim.io.run_folder import read_run
 from mlsim.io.series import QuenchPart, Share, ThermoPart
 from mlsim.report.alt_text import alternative_texts
 from mlsim.report.charts import all_charts
+from mlsim.report.comparison import interval_95
 from mlsim.report.constraints import extrapolated, limits_of, sampled, xray_weights
 from mlsim.report.methods import all_settings, methods_text, series_methods
 from mlsim.report.quench_charts import quench_means
@@ -129,13 +130,13 @@ def test_weights_of_all_pairs_sum_to_one() -> None:
 
 
 def test_the_band_at_the_cold_end_scales_the_conductivity() -> None:
-    line, known = made_up_series().arrhenius, ", the errors of its points as known"
+    series = made_up_series()
     row = QuantityRow("conductivity_298K_mS_cm", Estimate(2.0, 1.0, 4, "mS/cm"), "x, extrapolated from 600 to 900 K; y")
-    assert extrapolated(row, line) == "extrapolated from 600–900 K: 0.8 to 6 mS/cm at 68 %" + known
-    assert "leaves" not in limits_of(row, {}, {}, made_up_series().arrhenius)
-    assert line is not None
-    wide = line.model_copy(update={"line_low_95": (1e-5, 2e-9), "line_high_95": (3e-5, 5e-8)})
-    assert extrapolated(row, wide) == "extrapolated from 600–900 K: 0.4 to 10 mS/cm at 95 %" + known
+    assert series.arrhenius is not None
+    wide = series.arrhenius.model_copy(update={"line_low_95": (1e-5, 2e-9), "line_high_95": (3e-5, 5e-8)})
+    interval = interval_95(Result((row,), RESULT.provenance), series.model_copy(update={"arrhenius": wide}))
+    assert extrapolated(row, interval) == "extrapolated from 600–900 K: 0.4 to 10 mS/cm at 95 %"
+    assert "leaves" not in limits_of(row, {}, {}, interval)
     assert "line from 600 to 900 K" in limits_of(row, {}, {}, None)
 
 

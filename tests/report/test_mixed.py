@@ -135,7 +135,7 @@ def test_a_crystal_has_no_quench_to_compare_and_hides_none_of_the_glasses(full_f
 
 def test_settings_that_are_not_known_are_said(full_folder: Path) -> None:
     other = system(full_folder, "a", "Li2ZrCl4O")
-    page, _ = write_series_report([full_folder, other], full_folder.parent / "out", formats=())
-    text = page.read_text(encoding="utf-8")
-    assert "its settings are not known, so they were not compared" in text
+    _, report = write_series_report([full_folder, other], full_folder.parent / "out", formats=())
+    text = report.read_text(encoding="utf-8")
+    assert "Li2ZrCl4O: its settings are not known, so they were not compared" in text
     assert "Li3ZrCl4O1.5: its settings are not known" not in text

@@ -13,6 +13,7 @@ from mlsim.trajectory import Trajectory
 from mlsim.transport import (
     diffusivities,
     diffusivity,
+    fastest_in_framework,
     framework_diffusivities,
     framework_undecided,
     liquid_reason,
@@ -43,6 +44,15 @@ def test_a_framework_at_rest_is_no_liquid_and_decided_once_its_bound_is_low():
         found = framework_diffusivities(run, "Li")
         assert liquid_reason(found) is None
         assert framework_undecided(found, diffusivity(run, "Li")) is open_yet
+
+
+def test_the_fastest_of_the_framework_is_measured_where_it_flows_and_bounded_where_it_rests():
+    flowing, resting = ([salt(np.random.default_rng(5), d)] for d in (0.03, 0.0))
+    label, ratio = fastest_in_framework(framework_diffusivities(flowing, "Li"), diffusivity(flowing, "Li"))
+    assert label == "Cl" and ratio == pytest.approx(0.3, rel=0.2)  # 0.03 against 0.1
+    label, bound = fastest_in_framework(framework_diffusivities(resting, "Li"), diffusivity(resting, "Li"))
+    assert label in ("Cl", "Zr") and 0 < bound < 0.05
+    assert fastest_in_framework([], diffusivity(resting, "Li")) is None
 
 
 def test_a_cell_of_the_mobile_ion_only_has_no_framework():
