@@ -8,13 +8,16 @@
     gridcolor: "#dfe3e9", zerolinecolor: "#8b93a3", zerolinewidth: 1, automargin: true,
   };
 
+  const modebar = { orientation: "v", bgcolor: "rgba(0,0,0,0)", color: "#8b93a3", activecolor: "#2a7fb8" };
+
   // Small panels: a grid of axes, five columns on a desk, four on paper, two on a phone.
   function panelGrid(chart, width, layout) {
     const columns = Math.min(chart.panels.number, width < 640 ? chart.panels.narrow : width < 900 ? chart.panels.wide - 1 : chart.panels.wide);
     const rows = Math.ceil(chart.panels.number / columns);
     layout.grid = { rows: rows, columns: columns, pattern: "independent", xgap: 0.28, ygap: 0.34 };
-    layout.height = rows * 215 + 30;
-    layout.margin = { l: 44, r: 8, t: 12, b: 42 };
+    layout.height = rows * 215 + 52;
+    layout.margin = { l: 44, r: 8, t: 34, b: 42 };
+    layout.modebar = Object.assign({}, modebar, { orientation: "h" });  // above the panels, not over the name of the last
   }
 
   function layoutOf(chart, width) {
@@ -23,7 +26,7 @@
       if (/^[xy]axis\d*$/.test(key)) layout[key] = Object.assign({}, axisDefaults, layout[key]);
     }
     const size = width < 420 ? 11 : 12.5;
-    layout.margin = { l: 58, r: 14, t: 14, b: 48 };
+    layout.margin = { l: 58, r: width < 420 ? 28 : 14, t: 14, b: 48 };  // a phone has no room for the legend beside the buttons
     if (layout.showlegend !== false) {
       layout.showlegend = true;
       layout.legend = { orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", font: { size: size - 1 } };
@@ -32,7 +35,7 @@
     return Object.assign({
       width: width, autosize: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: font, size: size, color: "#5b6475" }, hovermode: "closest", bargap: 0.25,
-      modebar: { orientation: "v", bgcolor: "rgba(0,0,0,0)", color: "#8b93a3", activecolor: "#2a7fb8" },
+      modebar: modebar,
       hoverlabel: { font: { family: font, size: 12 } },
     }, layout);
   }
