@@ -118,7 +118,9 @@ def _at_one_temperature(
     rows = _rows_at(pair, group, element, charges)
     framework = framework_diffusivities(group, element, temperature_K=kelvin)
     rows += [
-        row(f"{d.label.lower()}_diffusivity_cm2_s", d.diffusivity, _method(d, "single ions"), kelvin) for d in framework
+        row(f"{d.label.lower()}_diffusivity_cm2_s", d.diffusivity, _method(d, "single ions"), kelvin)
+        for d in framework
+        if d.diffusive or d.is_bounded
     ]
     for note in pair[0].notes:
         _say(f"{kelvin:g} K: {note}")

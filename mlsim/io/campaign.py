@@ -43,8 +43,6 @@ class CampaignSystem(_Part):
         Folders of refinements.
     notes, missing
         Sentences for the reader.
-    beside_crystal
-        Whether the series holds the crystal of this formula too, so that its glass is named as one.
     """
 
     name: str = ""
@@ -57,14 +55,11 @@ class CampaignSystem(_Part):
     rmc: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
-    beside_crystal: bool = False
 
     @property
     def label(self) -> str:
         """Name in words."""
-        if self.phase == "amorphous":
-            return f"{self.formula}, glass" if self.beside_crystal else self.formula
-        return f"{self.formula}, crystal"
+        return self.formula if self.phase == "amorphous" else f"{self.formula}, crystal"
 
 
 class CampaignComparison(_Part):
@@ -127,6 +122,4 @@ def read_campaign(path: str | os.PathLike[str]) -> Campaign:
     for pair in campaign.comparisons:
         if unknown := {pair.first, pair.second} - names:
             raise DataError(f"{source}: comparisons: no system is called '{unknown.pop()}'")
-    crystals = {system.formula for system in campaign.systems if system.phase == "crystalline"}
-    named = [system.model_copy(update={"beside_crystal": system.formula in crystals}) for system in campaign.systems]
-    return campaign.model_copy(update={"systems": tuple(named)})
+    return campaign

@@ -201,9 +201,9 @@ class ArrheniusPoint(_Part):
     framework
         Whether the other elements rest, flow too (a liquid), or the runs are too short to tell; None in files of
         earlier versions.
-    fastest, fastest_over_ion
-        The element of the framework that moves fastest, and its diffusivity over that of the mobile ion: an upper bound
-        (95 %) unless the framework flows. None where neither is known, and in files of earlier versions.
+    fastest, fastest_over_ion, fastest_is_bound
+        The element of the framework that may move fastest, its diffusivity over that of the mobile ion, and whether
+        that is only an upper bound (95 %). None where it is not known, and in files of earlier versions.
     """
 
     temperature_K: Positive
@@ -216,6 +216,7 @@ class ArrheniusPoint(_Part):
     framework: Literal["rests", "undecided", "flows"] | None = None
     fastest: str | None = None
     fastest_over_ion: NotNegative | None = None
+    fastest_is_bound: bool | None = None
 
     @property
     def is_liquid(self) -> bool:

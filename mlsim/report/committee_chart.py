@@ -44,11 +44,14 @@ def committee_in_words(parts: Sequence[CommitteePart], limits: tuple[float, floa
     )
     if limits is None:
         return f"{text}."
-    shares = join_words([f"{100 * part.share_above(limits[0]):.0f} %" for part in parts])
+    shares = [f"{100 * part.share_above(limits[0]):.0f} %" for part in parts]
+    limit = f"the warning limit of {limits[0]:.2g} eV/Å"
+    if set(shares) == {"0 %"}:
+        return f"{text}, below {limit}."
     kelvin = join_words([f"{part.temperature_K:g}" for part in parts])
     return (
-        f"{text}; above the warning limit of {limits[0]:.2g} eV/Å were {shares} of the steps at {kelvin} K. The limit "
-        "was calibrated on small frames: the largest of the many atoms of a cell passes it sooner."
+        f"{text}; {join_words(shares)} of the steps at {kelvin} K were above {limit}. It was calibrated on small "
+        "frames: the largest of the many atoms of a cell passes it sooner."
     )
 
 

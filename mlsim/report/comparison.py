@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import numpy as np
+
 from mlsim.curve import Estimate
 from mlsim.io.published import PublishedSample
 from mlsim.io.results import QuantityRow, Result
@@ -288,9 +290,10 @@ def _haven(result: Result, conductivity: QuantityRow, series: ReportSeries) -> s
 def haven_over_line(result: Result, series: ReportSeries) -> tuple[Estimate, str, bool] | None:
     """Return the Haven ratio, the temperatures (K) it is from, and whether the framework flows at one of them.
 
-    The mean over the temperatures of the Arrhenius line, weighted by 1/error²: one at a time they are too uncertain to
-    set apart from one. Its n is the sum of n - 1 over the temperatures, plus one. Where the line has fewer than two,
-    that of the hottest temperature, of the glass if it can be.
+    One temperature is too uncertain to set the ratio apart from one, so it is the mean of ln H over the temperatures of
+    the Arrhenius line, weighted by 1/s² of its errors s; they are enlarged by √(χ²/(m - 1)) where the m temperatures
+    differ by more. n is the number of glasses, the same at all temperatures, so that a test by Student's t is cautious.
+    Where the line has fewer than two, that of the hottest temperature, of the glass if it can be.
     """
     rows = [row for row in result.rows if row.name == "haven_ratio" and row.estimate.value > 0]
     if not rows:
@@ -299,19 +302,21 @@ def haven_over_line(result: Result, series: ReportSeries) -> tuple[Estimate, str
     line = {point.temperature_K for point in points if point.used}
     liquid = {point.temperature_K for point in points if point.is_liquid}
     pooled = [row for row in rows if row.temperature_K in line and row.estimate.standard_error]
-    pooled = [row for row in pooled if row.estimate.n_independent > 1]
     if len(pooled) < 2:
         row = max(rows, key=lambda r: (r.temperature_K in line, r.temperature_K not in liquid, r.temperature_K or 0))
         return row.estimate, "" if row.temperature_K is None else f"{row.temperature_K:g}", row.temperature_K in liquid
-    weights = [(row.estimate.standard_error or 0.0) ** -2 for row in pooled]
-    mean = sum(w * row.estimate.value for w, row in zip(weights, pooled, strict=True)) / sum(weights)
-    n = 1 + sum(row.estimate.n_independent - 1 for row in pooled)
+    logarithms = np.log([row.estimate.value for row in pooled])
+    errors = np.array([row.estimate.log_error for row in pooled], dtype=float)
+    weights = errors**-2 / (errors**-2).sum()
+    mean = float(weights @ logarithms)
+    chi_squared = float((((logarithms - mean) / errors) ** 2).sum())
+    scale = max(1.0, math.sqrt(chi_squared / (len(pooled) - 1)))
+    ratio = math.exp(mean)
     kelvin = sorted(row.temperature_K or 0.0 for row in pooled)
-    return (
-        Estimate(mean, sum(weights) ** -0.5, n, "1"),
-        f"{kelvin[0]:g}–{kelvin[-1]:g}",
-        any(t in liquid for t in kelvin),
-    )
+    n = min(row.estimate.n_independent for row in pooled)
+    error = ratio * scale * float((errors**-2).sum()) ** -0.5
+    span = f"{kelvin[0]:g}–{kelvin[-1]:g}"
+    return Estimate(ratio, error, n, "1"), span, any(t in liquid for t in kelvin)
 
 
 def _verdicts(result: Result) -> str:
@@ -337,7 +342,8 @@ def _taken_as_exact(differ: Sequence[Comparison]) -> str:
         return ""
     if len(differ) == 1:
         return " That value was published without an error, so taken as exact."
-    which = f"All {_number_word(n).lower()} of these" if n == len(differ) else f"{_number_word(n)} of these values"
+    every = "Both" if n == 2 else f"All {_number_word(n).lower()}"
+    which = f"{every} of these" if n == len(differ) else f"{_number_word(n)} of these values"
     return f" {which} {'was' if n == 1 else 'were'} published without an error, so taken as exact."
 
 

@@ -10,6 +10,7 @@ from mlsim.io.results import QuantityRow, Result
 from mlsim.io.series import ArrheniusPoint, ReportSeries
 from mlsim.melt_quench.glass_transition import kinks_agree
 from mlsim.report.constraints import kinks
+from mlsim.report.ions import ions_of
 from mlsim.report.words import join_words, value_text
 from mlsim.transport.equilibration import has_settled
 from mlsim.transport.fit_window import grows_as_time
@@ -34,9 +35,10 @@ Checked = tuple[list[str], list[str]]
 def convergence(result: Result, series: ReportSeries, warns_eV_A: float | None = None) -> tuple[tuple[str, str], ...]:
     """Return "Converged" and "Not converged", each with what is, of what the run checks; empty where it checks nothing.
 
-    At the temperatures of the Arrhenius line the displacement of the mobile ion, the potential energy, the rest of
-    the framework, and the disagreement of a committee that warns from a limit on (eV/Å); the kink of the quench, and
-    the memory of the melt. Cell size and cooling rate take other runs to check and are not in it.
+    At the temperatures of the Arrhenius line the displacement of the mobile ion, the potential energy and the rest of
+    the framework; the kink of the quench, and the memory of the melt. Cell size and cooling rate take other runs to
+    check and are not in it. "Potential" comes third where its committee, which warns from a limit on (eV/Å), often is
+    above it.
     """
     checks = (
         _displacement(result, series),
@@ -44,11 +46,11 @@ def convergence(result: Result, series: ReportSeries, warns_eV_A: float | None =
         _framework(series),
         _transition(result, series),
         _melt(series),
-        _committee(series, warns_eV_A),
     )
     settled = [words for good, _ in checks for words in good]
     open_ones = [words for _, bad in checks for words in bad]
-    named = (("Converged", settled), ("Not converged", open_ones))
+    doubts = [words] if (words := _committee(series, warns_eV_A)) else []
+    named = (("Converged", settled), ("Not converged", open_ones), ("Potential", doubts))
     return tuple((what, "; ".join(found)) for what, found in named if found)
 
 
@@ -69,7 +71,7 @@ def liquid_temperatures_K(series: ReportSeries) -> list[float]:
 
 def _displacement(result: Result, series: ReportSeries) -> Checked:
     """Return at which temperatures the displacement grows as that of diffusion, in time to the power of one."""
-    ion = _ion(series)
+    ion = ions_of(series).mobile
     slopes = {p.temperature_K: p.log_slope for p in _points(series)}
     read = [(kelvin, slopes.get(kelvin) or _slope_in_words(result, ion, kelvin)) for kelvin in _line_K(series)]
     found = [(kelvin, slope) for kelvin, slope in read if slope is not None]
@@ -136,19 +138,20 @@ def undecided_temperatures_K(series: ReportSeries) -> list[float]:
 
 
 def framework_pace(series: ReportSeries, temperatures_K: Sequence[float]) -> str:
-    """Return how fast the fastest elements of the framework move beside the ion, such as "Cl up to 17 % as fast as Li".
+    """Return how fast the fastest element of the framework may move, such as "Cl up to 17 % as fast as Li".
 
-    Empty where it is not known.
+    Empty where it is not known at one of the temperatures.
     """
-    points = [p for p in _points(series) if p.temperature_K in temperatures_K and p.fastest_over_ion is not None]
-    if not points:
+    points = [p for p in _points(series) if p.temperature_K in temperatures_K]
+    known = [(p.fastest_over_ion, p.fastest, p.fastest_is_bound) for p in points]
+    shares = [100 * ratio for ratio, _, _ in known if ratio is not None]
+    if not shares or len(shares) < len(known):
         return ""
-    shares = [100 * (p.fastest_over_ion or 0.0) for p in points]
     low, high = f"{min(shares):.0f}", f"{max(shares):.0f}"
-    names = join_words(list(dict.fromkeys(p.fastest or "" for p in points)))
-    bounded = not all(p.is_liquid for p in points)
+    names = join_words(list(dict.fromkeys(name or "" for _, name, _ in known)))
+    bounded = any(is_bound for _, _, is_bound in known)
     span = f"up to {high}" if bounded else high if low == high else f"{low} to {high}"
-    return f"{names} {span} % as fast as {_ion(series)}"
+    return f"{names} {span} % as fast as {ions_of(series).mobile}"
 
 
 def _paced(series: ReportSeries, temperatures_K: Sequence[float]) -> str:
@@ -156,23 +159,21 @@ def _paced(series: ReportSeries, temperatures_K: Sequence[float]) -> str:
     return f", {pace}" if pace else ""
 
 
-def _ion(series: ReportSeries) -> str:
-    return series.msd[0].element if series.msd else "Li"
-
-
 def transition_is_known(result: Result, series: ReportSeries) -> bool:
     """Return whether all quenches show a kink and agree on the glass transition, by energy and by volume."""
     return not _transition(result, series)[1]
 
 
-def _committee(series: ReportSeries, warns_eV_A: float | None) -> Checked:
-    """Return in how much of the molecular dynamics the committee disagrees beyond its warning limit."""
-    if warns_eV_A is None or not series.committee_md:
-        return [], []
-    shares = [round(100 * part.share_above(warns_eV_A)) for part in series.committee_md]
+def _committee(series: ReportSeries, warns_eV_A: float | None) -> str:
+    """Return in how much of the molecular dynamics of the line the committee is above its warning limit, if often."""
+    parts = [part for part in series.committee_md if part.temperature_K in _line_K(series)]
+    if warns_eV_A is None or not parts:
+        return ""
+    shares = [round(100 * part.share_above(warns_eV_A)) for part in parts]
+    if max(shares) <= _OFTEN_PERCENT:
+        return ""
     span = f"{min(shares)}" if min(shares) == max(shares) else f"{min(shares)} to {max(shares)}"
-    words = f"the committee of the potential is above its warning limit in {span} % of the molecular dynamics"
-    return ([words], []) if max(shares) <= _OFTEN_PERCENT else ([], [words])
+    return f"its committee is above its warning limit in {span} % of the steps, so that it may be off here"
 
 
 def _transition(result: Result, series: ReportSeries) -> Checked:

@@ -83,12 +83,11 @@ def compared_systems(campaign: Campaign, members: Sequence[Member]) -> tuple[lis
 
     They are made from the numbers of the systems as they are now, not from what `mlsim compare` wrote earlier.
     """
-    labels = {system.name: system.label for system in campaign.systems}
-    by_label = {member.label: member for member in members}
+    by_name = {member.name: member for member in members}
     order = _order(ions_of_members(members))
     found, remarks = [], []
     for pair in campaign.comparisons:
-        first, second = (by_label[labels[name]] for name in (pair.first, pair.second))
+        first, second = (by_name[name] for name in (pair.first, pair.second))
         if first.run is None or second.run is None or first.run.result is None or second.run.result is None:
             remarks.append(f"{first.label} beside {second.label}: the numbers of both are not there")
             continue

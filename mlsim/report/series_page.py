@@ -13,11 +13,7 @@ from typing import Any, Final
 from mlsim.errors import SettingsError
 from mlsim.io.atomic import atomic_write_text
 from mlsim.io.campaign import CAMPAIGN, Campaign, CampaignCost
-from mlsim.io.results import QuantityRow
-from mlsim.io.series import ReportSeries
-from mlsim.report.comparison import EXTRAPOLATED, compared, haven_over_line, interval_95
-from mlsim.report.convergence import framework_pace
-from mlsim.report.differences import CONFIDENCE, holm, probability_of_difference
+from mlsim.report.comparison import compared
 from mlsim.report.figure import FORMATS
 from mlsim.report.figures import save_figure
 from mlsim.report.ions import Ions
@@ -26,11 +22,12 @@ from mlsim.report.mixed import refuse_mixed_series
 from mlsim.report.page import page_text, scenes_of, templates
 from mlsim.report.series_charts import axes_of, draw_against_composition, ions_of_members, series_alts, series_charts
 from mlsim.report.series_comparisons import compared_systems
-from mlsim.report.series_points import OF_LINE, Member, Point, campaign_members, folder_members, points_of
+from mlsim.report.series_points import OF_LINE, Member, campaign_members, folder_members, points_of
+from mlsim.report.series_summary import series_summary
 from mlsim.report.view import View, view_of
-from mlsim.report.words import join_words, number_text, published_text, value_text
+from mlsim.report.words import join_words, published_text, value_text
 
-__all__ = ["SeriesRow", "series_rows", "series_summary", "write_series_report"]
+__all__ = ["SeriesRow", "series_rows", "write_series_report"]
 
 _DETAILS: Final = re.compile(r" \((?![\d., and]+ K\))[^()]*\)")
 """What stands in brackets, but for temperatures."""
@@ -103,26 +100,17 @@ def series_rows(members: Sequence[Member]) -> list[SeriesRow]:
     rows, columns = [], _columns(members)
     for member in members:
         found = {name: row for name in columns if (row := member.row(name)) is not None}
-        ours = {name: _ours(member, row) for name, row in found.items()}
+        ours = {name: value_text(row) for name, row in found.items()}
         known = {name: ref for name in columns if (ref := member.published(name)) is not None}
         published = {
             name: published_text(ref.value, ref.standard_error) + (" †" if ref.standard_error is None else "")
             for name, ref in known.items()
         }
         n = max((row.estimate.n_independent for row in found.values()), default=0)
-        doubt = "line of a liquid" if member.liquid_K else "may be a liquid" if member.undecided_K else ""
+        doubt = "line of a liquid" if member.liquid_K else "may be a liquid" if member.may_flow else ""
         caveats = {name: doubt for name in found if doubt and name in OF_LINE}
         rows.append(SeriesRow(member, ours, published, _differences(member, columns), caveats, n))
     return rows
-
-
-def _ours(member: Member, row: QuantityRow) -> str:
-    """Return a number and its error; of one extrapolated the 68 % interval that was drawn by Monte Carlo."""
-    interval = member.interval_68(row.name)
-    if interval is None or interval == row.interval_68 or row.is_upper_bound:
-        return value_text(row)
-    value, low, high = (f"{x:#.2g}".removesuffix(".") for x in (row.estimate.value, *interval))
-    return f"{value} ({low} to {high})"
 
 
 def _columns(members: Sequence[Member]) -> tuple[str, ...]:
@@ -145,147 +133,20 @@ def _differences(member: Member, columns: Sequence[str]) -> dict[str, str]:
     }
 
 
-def series_summary(members: Sequence[Member]) -> str:
-    """Return the answer in one paragraph: how conductivity and activation energy go with composition."""
-    there = [member for member in members if member.run is not None]
-    text = f"{len(there)} of {len(members)} systems {'has' if len(there) == 1 else 'have'} results."
-    axes = axes_of(ions_of_members(members))
-    for name in OF_LINE:
-        words, unit = axes[name]
-        points = [p for p in points_of(members, name) if not (p.bound or p.member.liquid_K)]
-        if not points:
-            text += f" No {words} was determined."
-            continue
-        conducts = "conductivity" in name
-        text += _conductivities(points, words, unit) if conducts else f" The {words} ({unit}) is {_listed(points)}."
-        text += _extreme(points, "highest" if conducts else "lowest")
-        known = [words for point in points if (words := _published(point))]
-        text += f" Published: {join_words(known)}." if known else ""
-    text += _liquids(there)
-    if not any(points_of(members, name) for name in OF_LINE):
-        return text
-    text += " After ± stands one standard error; errors are statistical, over independent glasses"
-    return text + "; those of the potential, the size and the cooling rate come on top."
-
-
-def _published(point: Point) -> str:
-    """Return what is published of a number, and how ours compares with it; empty where nothing is."""
-    reference = point.member.published(point.row.name)
-    if reference is None:
-        return ""
-    text = f"{point.member.label} {published_text(reference.value, reference.standard_error)}"
-    verdict = next((row.verdict for row in compared(_rows(point.member)) if row.name == point.row.name), "")
-    if not verdict or not reference.value > 0:
-        return text
-    return f"{text} (ours is {point.value / reference.value:.2g} times that: {verdict} at 95 %)"
-
-
-def _rows(member: Member) -> tuple[QuantityRow, ...]:
-    return () if member.run is None or member.run.result is None else member.run.result.rows
-
-
-def _liquids(members: Sequence[Member]) -> str:
-    """Say whose framework flows, and of whom it is not known."""
-    text = ""
-    for flows, begin, end in (
-        (True, " Not counted:", ", whose framework flows, so that the line is that of a liquid."),
-        (False, " Not known is whether the framework flows too in", "."),
-    ):
-        named = []
-        for member in members:
-            temperatures = member.liquid_K if flows else [] if member.liquid_K else member.undecided_K
-            series = None if member.run is None else member.run.series
-            if temperatures and series is not None:
-                pace = framework_pace(series, temperatures)
-                named.append(f"{member.label} ({pace})" if pace else member.label)
-        text += f"{begin} {join_words(named)}{end}" if named else ""
-    return text
-
-
-def _listed(points: Sequence[Point]) -> str:
-    return join_words([f"{point.member.label} {value_text(point.row)}" for point in points])
-
-
-def _conductivities(points: Sequence[Point], words: str, unit: str) -> str:
-    """Return the conductivities with their 95 % intervals, and what they assume."""
-    ends = [_interval(point.member) for point in points]
-    listed = [
-        f"{point.member.label} {value_text(point.row)}, without one"
-        if end is None
-        else f"{point.member.label} {point.value:.2g} ({end[0]} to {end[1]})"
-        for point, end in zip(points, ends, strict=True)
-    ]
-    known = any(end is not None for end in ends)
-    text = f" The {words} ({unit}; in brackets the 95 % interval) is {join_words(listed)}."
-    text = text if known else f" The {words} ({unit}) is {_listed(points)}."
-    found = [EXTRAPOLATED.search(point.row.method) for point in points]
-    spans = list(dict.fromkeys(f"{span[1]}–{span[2]} K" for span in found if span))
-    start = f" from {join_words(spans)}" if spans else ""
-    return f"{text} It is extrapolated{start} and assumes a Haven ratio of 1{_haven(points)}.{_where_simulated(points)}"
-
-
-def _haven(points: Sequence[Point]) -> str:
-    """Return the Haven ratios at the temperatures of the lines, in brackets; empty where none is known."""
-    found = []
-    for member in (point.member for point in points):
-        if member.run is None or member.run.result is None or member.run.series is None:
-            continue
-        ratio = haven_over_line(member.run.result, member.run.series)
-        if ratio is not None:
-            found.append(f"{member.label} {number_text(ratio[0].value, ratio[0].standard_error)}")
-    return (
-        f" (seen where it was simulated: {join_words(found)}; the lower, the more is σ underestimated)" if found else ""
-    )
-
-
-def _where_simulated(points: Sequence[Point]) -> str:
-    """Return the conductivities at the hottest temperature of all lines: they do not rest on extrapolation."""
-    name = "conductivity_mS_cm"
-    lines = [set(point.member.line_K) for point in points]
-    for kelvin in sorted(set.intersection(*lines) if lines else (), reverse=True):
-        found = [(point.member.label, point.member.row(name, kelvin)) for point in points]
-        told = [f"{label} {value_text(row)}" for label, row in found if row is not None]
-        if len(told) == len(found) > 1:
-            return f" At {kelvin:g} K, where all were simulated, it is {join_words(told)}."
-    return ""
-
-
-def _interval(member: Member) -> tuple[str, str] | None:
-    """Return the ends of the 95 % interval of the conductivity at 298 K, of a study from its notes."""
-    if member.run is None or member.run.result is None:
-        return None
-    silent = ReportSeries(title=member.label, composition=member.formula, preset="")
-    return interval_95(member.run.result, member.run.series or silent)
-
-
 def _unsettled(views: Sequence[View]) -> list[tuple[str, str]]:
-    """Return what has not converged of each system, without the numbers in brackets that stand with the system."""
-    words = [(view.title, text) for view in views for what, text in view.convergence if what == "Not converged"]
+    """Return what has not converged, and what of the potential, without the numbers in brackets of each system."""
+    shown = ("Not converged", "Potential")
+    words = [(f"{what} in {v.title}", text) for v in views for what, text in v.convergence if what in shown]
     return [(label, _DETAILS.sub("", text)) for label, text in words]
-
-
-def _extreme(points: Sequence[Point], which: str) -> str:
-    """Say which member is at the top, when a test at 95 % sets it apart from each of the others."""
-    if len(points) < 2:
-        return ""
-    first, *others = sorted(points, key=lambda point: point.value, reverse=which == "highest")
-    chances = [probability_of_difference(first.row, point.row) for point in others]
-    if any(chance is None for chance in chances):
-        return f" The {which} is that of {first.member.label}, but errors to judge it by are missing."
-    corrected = holm([chance for chance in chances if chance is not None])
-    close = [point.member.label for point, p in zip(others, corrected, strict=True) if p >= 1 - CONFIDENCE]
-    if not close:
-        return f" The {which} is that of {first.member.label}."
-    return f" The {which} is that of {first.member.label}; {join_words(close)} cannot be told apart from it at 95 %."
 
 
 def _words(members: Sequence[Member], campaign: Campaign | None) -> dict[str, Any]:
     views: list[View] = []
-    said = {} if campaign is None else {system.label: system.notes for system in campaign.systems}
+    said = {} if campaign is None else {system.name: system.notes for system in campaign.systems}
     for number, member in enumerate(members, start=1):
         if member.run is not None:
             crystal = member.phase == "crystalline"
-            notes = said.get(member.label, ())
+            notes = said.get(member.name, ())
             views.append(view_of(member.run, prefix=f"s{number}-", title=member.label, crystal=crystal, remarks=notes))
     waiting = [member.label for member in members if member.run is None]
     remarks = [f"no numbers yet of {join_words(waiting)}"] if waiting else []
@@ -325,7 +186,7 @@ def _cost_words(cost: CampaignCost) -> str:
     '14.1 million time steps, 8.4 processor hours, from 2026-05-02 12:07 UTC to 2026-05-03 00:00 UTC.'
     """
     parts = [] if cost.steps is None else [f"{cost.steps / 1e6:.3g} million time steps"]
-    parts += [] if cost.processor_s is None else [f"{cost.processor_s / 3600:.2g} processor hours"]
+    parts += [] if cost.processor_s is None else [f"{float(f'{cost.processor_s / 3600:.2g}'):g} processor hours"]
     parts += [] if cost.first is None or cost.last is None else [f"from {_minute(cost.first)} to {_minute(cost.last)}"]
     return f"{', '.join(parts)}." if parts else ""
 

@@ -32,13 +32,15 @@ class Member:
     Attributes
     ----------
     label
-        Name in words.
+        Name in words; glass or crystal is in it where the series holds both of one formula.
     formula, x, phase
         Composition, place in the series (None outside of it), amorphous or crystalline.
     run
         What is there of it; None where nothing is.
     remarks
         Sentences on what is missing or odd.
+    name
+        Of the system in a campaign; empty where there is none.
     """
 
     label: str
@@ -47,6 +49,7 @@ class Member:
     phase: str
     run: RunFolder | None
     remarks: tuple[str, ...] = ()
+    name: str = ""
 
     @property
     def transition_is_known(self) -> bool:
@@ -77,13 +80,10 @@ class Member:
         series = None if self.run is None else self.run.series
         return [] if series is None else undecided_temperatures_K(series)
 
-    def interval_68(self, name: str) -> tuple[float, float] | None:
-        """Return the 68 % interval of a number: that drawn by Monte Carlo where the result holds its ends."""
-        row = self.row(name)
-        stem, _, unit = name.partition("298K")
-        ends = [self.row(f"{stem}298K_68_{end}{unit}") for end in ("low", "high")] if unit else [None]
-        drawn = [end.estimate.value for end in ends if end is not None]
-        return (drawn[0], drawn[1]) if len(drawn) == 2 else None if row is None else row.interval_68
+    @property
+    def may_flow(self) -> bool:
+        """Whether its framework flows on the line or may: not known either where the curves are not there."""
+        return bool(self.liquid_K or self.undecided_K or (self.run is not None and self.run.series is None))
 
     def published(self, name: str) -> Reference | None:
         """Return what is published about that number for this composition: of a glass only."""
@@ -116,13 +116,13 @@ class Point:
     def doubtful(self) -> bool:
         """Whether the framework flows or may flow on the line that it comes from, or it is a transition not known."""
         if self.row.name in OF_LINE:
-            return bool(self.member.liquid_K or self.member.undecided_K)
+            return self.member.may_flow
         return self.row.name == "glass_transition_K" and not self.member.transition_is_known
 
     @property
     def errors(self) -> tuple[float, float]:
         """How far the 68 % interval reaches down and up from the value; zeros where no error is known."""
-        interval = None if self.bound else self.member.interval_68(self.row.name)
+        interval = None if self.bound else self.row.interval_68
         return (0.0, 0.0) if interval is None else (self.value - interval[0], interval[1] - self.value)
 
 
@@ -130,7 +130,16 @@ def campaign_members(folder: Path) -> tuple[Campaign, list[Member]]:
     """Return a campaign and its members in the order of x; one whose numbers are not there yet has no run."""
     campaign = read_campaign(folder / CAMPAIGN)
     systems = sorted(campaign.systems, key=lambda system: math.inf if system.x is None else system.x)
-    return campaign, [_member(folder, system) for system in systems]
+    return campaign, _told_apart([_member(folder, system) for system in systems])
+
+
+def _told_apart(members: Sequence[Member]) -> list[Member]:
+    """Return the members; the glass of a formula whose crystal is there too says that it is one."""
+    crystals = {member.formula for member in members if member.phase == "crystalline"}
+    return [
+        replace(m, label=f"{m.formula}, glass") if m.phase == "amorphous" and m.formula in crystals else m
+        for m in members
+    ]
 
 
 def _member(folder: Path, system: CampaignSystem) -> Member:
@@ -141,7 +150,7 @@ def _member(folder: Path, system: CampaignSystem) -> Member:
         refined = [found for part in system.rmc if (found := read_refinement(folder / part)) is not None]
         absent = tuple(line for line in run.absent if not line.startswith("study.json"))  # campaign.json has them
         run = replace(run, refinement=refined[0] if refined else run.refinement, absent=absent)
-    return Member(system.label, system.formula, system.x, system.phase, run, tuple(remarks))
+    return Member(system.label, system.formula, system.x, system.phase, run, tuple(remarks), system.name)
 
 
 def folder_members(directories: Sequence[str | os.PathLike[str]]) -> list[Member]:
@@ -168,12 +177,7 @@ def folder_members(directories: Sequence[str | os.PathLike[str]]) -> list[Member
         phase = "crystalline" if crystal else "amorphous"
         remarks = () if run.made_with is not None else ("its settings are not known, so they were not compared",)
         members.append(Member(label, formula, place_in_series(formula), phase, run, remarks))
-    crystals = {member.formula for member in members if member.phase == "crystalline"}
-    named = [
-        replace(m, label=f"{m.formula}, glass") if m.phase == "amorphous" and m.formula in crystals else m
-        for m in members
-    ]
-    return sorted(named, key=lambda member: math.inf if member.x is None else member.x)
+    return sorted(_told_apart(members), key=lambda member: math.inf if member.x is None else member.x)
 
 
 def _formula(run: RunFolder) -> str | None:

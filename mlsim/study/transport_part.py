@@ -72,22 +72,15 @@ def transport_part(
     rows, notes = _transition(quenches, trajectories[temperatures[0]][0].n_atoms)
     limit = rows[0].estimate.value if rows and not _takes_all(settings) else None
     rows += [_diffusivity_row(mobile[t], ion) for t in temperatures]
-    rows += [_diffusivity_row(other, other.label) for t in temperatures for other in others[t]]
+    rows += [_diffusivity_row(d, d.label) for t in temperatures for d in others[t] if d.diffusive or d.is_bounded]
     notes += _notes(mobile, framework, ion) + _undecided(mobile, others, ion)
     notes += [f"{t:g} K: {note}" for t in temperatures for note in mobile[t].notes]
     left_out, said = _left_out(mobile, others, settings)
     notes += said
-    fit: ArrheniusFit | None = None
-    missing: dict[Section, str] = {}
-    try:
-        points = [mobile[t] for t in temperatures]
-        fit = arrhenius(
-            points, glass_transition_K=limit, left_out=left_out, seed=settings.seed if seed is None else seed
-        )
-    except NotConverged as error:
-        missing["arrhenius"] = str(error).partition(" (")[0]  # the reasons at each temperature are notes of their own
+    fit, missing = _line(list(mobile.values()), limit, left_out, settings.seed if seed is None else seed)
+    if fit is None:
         notes.append(f"no activation energy and no conductivity at 298 K: {missing['arrhenius']}")
-    if fit is not None:
+    else:
         rows += _fit_rows(fit, carriers, charge, references)
         notes.append(_interval_note(fit, carriers, charge))
         notes.extend(f"Arrhenius line: {flag}" for flag in fit.flags)
@@ -102,6 +95,16 @@ def transport_part(
         "missing": missing,
     }
     return StructurePart(tuple(rows), series, tuple(notes))
+
+
+def _line(
+    points: Sequence[Diffusion], limit_K: float | None, left_out: Mapping[float, str], seed: int
+) -> tuple[ArrheniusFit | None, dict[Section, str]]:
+    """Return the Arrhenius line through points by temperature, or why there is none."""
+    try:
+        return arrhenius(points, glass_transition_K=limit_K, left_out=left_out, seed=seed), {}
+    except NotConverged as error:  # the reasons at each temperature are notes of their own
+        return None, {"arrhenius": str(error).partition(" (")[0]}
 
 
 def _takes_all(settings: StudySettings) -> bool:
@@ -273,7 +276,7 @@ def _point(temperature: float, diffusion: Diffusion, framework: Sequence[Diffusi
     state: Literal["rests", "undecided", "flows"] = "rests" if moving is None else "flows"
     if framework_undecided(framework, diffusion):
         state = "undecided"
-    fastest, ratio = fastest_in_framework(framework, diffusion) or (None, None)
+    fastest, ratio, bounded = fastest_in_framework(framework, diffusion) or (None, None, None)
     return ArrheniusPoint(
         temperature_K=temperature,
         diffusivity_cm2_s=diffusion.diffusivity.value,
@@ -285,6 +288,7 @@ def _point(temperature: float, diffusion: Diffusion, framework: Sequence[Diffusi
         framework=state,
         fastest=fastest,
         fastest_over_ion=ratio,
+        fastest_is_bound=bounded,
     )
 
 

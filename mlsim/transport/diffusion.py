@@ -126,6 +126,11 @@ class Diffusion:
     correction: float = 1.0
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether it is an upper bound: displacements that grow faster than diffusion bound nothing."""
+        return self.upper_bound_cm2_s is not None
+
+    @property
     def drift(self) -> str:
         """The reference of the displacements: "framework", "cell" or "none"."""
         return self.msd.drift

@@ -66,18 +66,18 @@ def framework_undecided(framework: Sequence[Diffusion], mobile: Diffusion) -> bo
     )
 
 
-def fastest_in_framework(framework: Sequence[Diffusion], mobile: Diffusion) -> tuple[str, float] | None:
-    """Return the element that moves or may move fastest, and its D, or the bound of it, over that of the mobile ion.
+def fastest_in_framework(framework: Sequence[Diffusion], mobile: Diffusion) -> tuple[str, float, bool] | None:
+    """Return the element that may move fastest, its D over that of the mobile ion, and whether that is only a bound.
 
-    An element that diffuses goes before one that is only bounded. None where the mobile ion has no D, or nothing bounds
-    the others.
+    Of an element that is not seen to diffuse the 95 % upper bound counts. None where the mobile ion has no D, or an
+    element has no bound.
     """
-    known = [(d.diffusive, d.diffusivity.value if d.diffusive else d.upper_bound_cm2_s, d.label) for d in framework]
-    there = [(diffuses, value, label) for diffuses, value, label in known if value is not None and math.isfinite(value)]
-    if not mobile.diffusive or not mobile.diffusivity.value > 0 or not there:
+    known = [(d.diffusivity.value if d.diffusive else d.upper_bound_cm2_s, not d.diffusive, d.label) for d in framework]
+    there = [(value, bounded, label) for value, bounded, label in known if value is not None]
+    if not mobile.diffusive or not mobile.diffusivity.value > 0 or not there or len(there) < len(known):
         return None
-    _, value, label = max(there)
-    return label, value / mobile.diffusivity.value
+    value, bounded, label = max(there)
+    return label, value / mobile.diffusivity.value, bounded
 
 
 def liquids_to_leave_out(

@@ -79,9 +79,9 @@ def test_the_framework_is_judged_by_the_points_where_they_say_it() -> None:
 
 def test_the_pace_of_the_framework_is_said_beside_the_ion() -> None:
     series = _series(
-        _point(550, framework="undecided", fastest="Cl", fastest_over_ion=0.12),
-        _point(625, framework="undecided", fastest="O", fastest_over_ion=0.174),
-        _point(700, framework="flows", fastest="Cl", fastest_over_ion=0.2),
+        _point(550, framework="undecided", fastest="Cl", fastest_over_ion=0.12, fastest_is_bound=True),
+        _point(625, framework="undecided", fastest="O", fastest_over_ion=0.174, fastest_is_bound=True),
+        _point(700, framework="flows", fastest="Cl", fastest_over_ion=0.2, fastest_is_bound=False),
     )
     _, bad = _said([], series)
     assert "whether the framework flows too (550 and 625 K), Cl and O up to 17 % as fast as Li" in bad
@@ -96,12 +96,14 @@ def test_a_committee_that_often_disagrees_beyond_its_limit_is_open() -> None:
     series = _series(_point(450), _point(700)).model_copy(update={"committee_md": tuple(parts)})
     assert [round(part.share_above(0.15), 2) for part in parts] == [0.06, 0.49]
     result = Result((), Provenance(mlsim="", versions={}))
-    words = "the committee of the potential is above its warning limit in 6 to 49 % of the molecular dynamics"
-    assert words in dict(convergence(result, series, 0.15))["Not converged"]
-    assert "above its warning limit in 0 % of" in dict(convergence(result, series, 0.31))["Converged"]
-    assert "committee" not in str(convergence(result, series, None))
+    words = "its committee is above its warning limit in 6 to 49 % of the steps"
+    assert words in dict(convergence(result, series, 0.15))["Potential"]
+    cold = series.model_copy(update={"arrhenius": ArrheniusPart(points=(_point(450), _point(700, used=False)))})
+    assert "in 6 % of the steps" in dict(convergence(result, cold, 0.15))["Potential"]  # of the line only
+    assert "Potential" not in dict(convergence(result, series, 0.31)) | dict(convergence(result, series, None))
     said = committee_in_words(parts, (0.15, 0.5))
-    assert "was 0.3 eV/Å, at 700 K; above the warning limit of 0.15 eV/Å were 6 % and 49 % of the steps" in said
+    assert "was 0.3 eV/Å, at 700 K; 6 % and 49 % of the steps at 450 and 700 K were above the warning limit" in said
+    assert committee_in_words(parts, (0.4, 0.5)).endswith("at 700 K, below the warning limit of 0.4 eV/Å.")
     assert committee_in_words([], (0.15, 0.5)) == ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -48,11 +49,16 @@ def test_a_framework_at_rest_is_no_liquid_and_decided_once_its_bound_is_low():
 
 def test_the_fastest_of_the_framework_is_measured_where_it_flows_and_bounded_where_it_rests():
     flowing, resting = ([salt(np.random.default_rng(5), d)] for d in (0.03, 0.0))
-    label, ratio = fastest_in_framework(framework_diffusivities(flowing, "Li"), diffusivity(flowing, "Li"))
-    assert label == "Cl" and ratio == pytest.approx(0.3, rel=0.2)  # 0.03 against 0.1
-    label, bound = fastest_in_framework(framework_diffusivities(resting, "Li"), diffusivity(resting, "Li"))
-    assert label in ("Cl", "Zr") and 0 < bound < 0.05
-    assert fastest_in_framework([], diffusivity(resting, "Li")) is None
+    label, ratio, bounded = fastest_in_framework(framework_diffusivities(flowing, "Li"), diffusivity(flowing, "Li"))
+    assert (label, bounded) == ("Cl", False) and ratio == pytest.approx(0.3, rel=0.2)  # 0.03 against 0.1
+    still, lithium = framework_diffusivities(resting, "Li"), diffusivity(resting, "Li")
+    label, bound, bounded = fastest_in_framework(still, lithium)
+    assert label in ("Cl", "Zr") and 0 < bound < 0.05 and bounded
+    assert fastest_in_framework([], lithium) is None
+    assert fastest_in_framework([still[0], replace(still[1], upper_bound_cm2_s=None)], lithium) is None
+    hidden = replace(still[0], upper_bound_cm2_s=0.5 * lithium.diffusivity.value)  # may be faster than what is seen
+    seen = replace(still[1], diffusive=True, diffusivity=replace(lithium.diffusivity, value=1e-9))
+    assert fastest_in_framework([hidden, seen], lithium) == ("Cl", pytest.approx(0.5), True)
 
 
 def test_a_cell_of_the_mobile_ion_only_has_no_framework():
