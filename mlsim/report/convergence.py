@@ -15,7 +15,15 @@ from mlsim.report.words import join_words, value_text
 from mlsim.transport.equilibration import has_settled
 from mlsim.transport.fit_window import grows_as_time
 
-__all__ = ["convergence", "framework_pace", "liquid_temperatures_K", "transition_is_known", "undecided_temperatures_K"]
+__all__ = [
+    "COMMITTEE_ABOVE",
+    "convergence",
+    "framework_pace",
+    "liquid_temperatures_K",
+    "share_above_warning",
+    "transition_is_known",
+    "undecided_temperatures_K",
+]
 
 # what numbers in the series say now, where a file of an earlier version has it only in words
 _EXPONENT: Final = re.compile(r"MSD ~ t\^([\d.]+)")
@@ -25,6 +33,7 @@ _NO_KINK: Final = "glass transition: no kink"
 _SPREAD: Final = 0.05
 """Standard error of the glass transition over its value, below which the glasses agree on it."""
 
+COMMITTEE_ABOVE: Final = "its committee is above its warning limit in"
 _OFTEN_PERCENT: Final = 5
 """Of the steps: a limit that 95 % of calibrated frames stay below is passed by the others."""
 
@@ -49,7 +58,8 @@ def convergence(result: Result, series: ReportSeries, warns_eV_A: float | None =
     )
     settled = [words for good, _ in checks for words in good]
     open_ones = [words for _, bad in checks for words in bad]
-    doubts = [words] if (words := _committee(series, warns_eV_A)) else []
+    share = share_above_warning(series, warns_eV_A)
+    doubts = [f"{COMMITTEE_ABOVE} {share} of the steps, so that it may be off here"] if share else []
     named = (("Converged", settled), ("Not converged", open_ones), ("Potential", doubts))
     return tuple((what, "; ".join(found)) for what, found in named if found)
 
@@ -164,16 +174,15 @@ def transition_is_known(result: Result, series: ReportSeries) -> bool:
     return not _transition(result, series)[1]
 
 
-def _committee(series: ReportSeries, warns_eV_A: float | None) -> str:
-    """Return in how much of the molecular dynamics of the line the committee is above its warning limit, if often."""
+def share_above_warning(series: ReportSeries, warns_eV_A: float | None) -> str:
+    """Return in how many steps of the line the committee is above its warning limit, if often, as "6 to 25 %"."""
     parts = [part for part in series.committee_md if part.temperature_K in _line_K(series)]
     if warns_eV_A is None or not parts:
         return ""
     shares = [round(100 * part.share_above(warns_eV_A)) for part in parts]
     if max(shares) <= _OFTEN_PERCENT:
         return ""
-    span = f"{min(shares)}" if min(shares) == max(shares) else f"{min(shares)} to {max(shares)}"
-    return f"its committee is above its warning limit in {span} % of the steps, so that it may be off here"
+    return f"{min(shares)} %" if min(shares) == max(shares) else f"{min(shares)} to {max(shares)} %"
 
 
 def _transition(result: Result, series: ReportSeries) -> Checked:

@@ -14,6 +14,7 @@ from mlsim.errors import SettingsError
 from mlsim.io.atomic import atomic_write_text
 from mlsim.io.campaign import CAMPAIGN, Campaign, CampaignCost
 from mlsim.report.comparison import compared
+from mlsim.report.convergence import COMMITTEE_ABOVE, share_above_warning
 from mlsim.report.figure import FORMATS
 from mlsim.report.figures import save_figure
 from mlsim.report.ions import Ions
@@ -134,10 +135,19 @@ def _differences(member: Member, columns: Sequence[str]) -> dict[str, str]:
 
 
 def _unsettled(views: Sequence[View]) -> list[tuple[str, str]]:
-    """Return what has not converged, and what of the potential, without the numbers in brackets of each system."""
-    shown = ("Not converged", "Potential")
-    words = [(f"{what} in {v.title}", text) for v in views for what, text in v.convergence if what in shown]
-    return [(label, _DETAILS.sub("", text)) for label, text in words]
+    """Return what has not converged in each system, without numbers in brackets, and where the potential is unsure."""
+    found = [
+        (f"Not converged in {v.title}", text) for v in views for what, text in v.convergence if what == "Not converged"
+    ]
+    lines = [(label, _DETAILS.sub("", text)) for label, text in found]
+    shares = [(v.title, share_above_warning(v.series, (v.potential.limits or (None,))[0])) for v in views]
+    often = [f"{share} ({title})" for title, share in shares if share]
+    doubt = (
+        [("Potential", f"{COMMITTEE_ABOVE} {join_words(often)} of the steps, so that it may be off there")]
+        if often
+        else []
+    )
+    return lines + doubt
 
 
 def _words(members: Sequence[Member], campaign: Campaign | None) -> dict[str, Any]:

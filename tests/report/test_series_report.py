@@ -24,6 +24,7 @@ from mlsim.report.series_page import series_rows, write_series_report
 from mlsim.report.series_points import Member, campaign_members, folder_members, places_of, points_of
 from mlsim.report.series_summary import series_summary
 from mlsim.report.words import number_text
+from mlsim.shipped import shipped_folder
 
 SYSTEMS: list[dict[str, Any]] = [
     {"name": "a", "formula": "Li2ZrCl4O", "x": 0, "phase": "amorphous", "result": "a/result.json", "extra": 1},
@@ -182,6 +183,28 @@ def test_what_has_not_converged_stands_on_top_by_system_without_its_details(camp
     line = next(line for line in top.splitlines() if line.startswith("**Not converged in Li2ZrCl4O:**"))
     assert line.endswith("the melt remembers the packing of Cl.") and "overlap" not in top
     assert "<b>Not converged in Li<sub>2</sub>ZrCl<sub>4</sub>O:</b>" in page[: page.index('id="numbers"')]
+
+
+def test_where_the_committee_is_often_above_its_limit_is_said_once_for_all_systems(campaign: Path) -> None:
+    potential = shipped_folder("potentials") / "lzoc-1"
+    sha256 = re.search(r"\((\w+)\)", (potential / "model_card.md").read_text("utf-8").partition("\n")[0])
+    assert sha256 is not None
+    for name, top in (("a", 0.16), ("b", 0.3)):
+        path = campaign / name / "series.json"
+        body = json.loads(path.read_text(encoding="utf-8"))
+        kelvin = next(p["temperature_K"] for p in body["arrhenius"]["points"] if p.get("used", True))
+        percentiles = [top * share / 100 for share in range(101)]
+        body["committee_md"] = [{"temperature_K": kelvin, "percentiles_eV_A": percentiles}]
+        body["potential"] = {"name": "lzoc-1", "sha256": sha256[1] + "0" * (64 - len(sha256[1]))}
+        path.write_text(json.dumps(body), encoding="utf-8")
+        numbers = campaign / name / "result.json"
+        result = json.loads(numbers.read_text(encoding="utf-8"))
+        result["provenance"]["potential_sha256"] = body["potential"]["sha256"]
+        numbers.write_text(json.dumps(result), encoding="utf-8")
+    (campaign / "c" / "result.json").unlink()
+    text = write_series_report([campaign], formats=())[1].read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("**Potential:**"))
+    assert re.search(r"limit in \d % \(Li2ZrCl4O\) and \d\d % \(Li3ZrCl4O1.5\) of the steps", line)
 
 
 def test_the_dagger_is_explained_only_where_one_stands(campaign: Path) -> None:
