@@ -4,7 +4,7 @@ r"""How often the intervals of D at 298 K hold the truth, for a few glasses that
 
 Sets of glasses at 450, 525, 600 and 700 K along 0.3 eV; errors of ln D within a glass of 0.13, 0.08, 0.055 and 0.04,
 about those of the shipped series. Glasses differ in ln D at all temperatures and in Ea by the given standard
-deviations, in the shipped series by some 0.07 and by 0.02 to 0.04 eV.
+deviations; barriers of single glasses of the shipped series scatter by 0.02 to 0.04 eV, their own errors included.
 """
 
 from __future__ import annotations
